@@ -1,0 +1,33 @@
+# make setup build on a fresh Debian 12 with a Swift toolchain leaves the programs in .build/release/.
+
+.PHONY: setup build test demo bench lint format clean
+
+setup:
+	scripts/setup
+
+# The host program must run where no Swift is installed: its libraries are linked in. What a debugger needs is left out,
+# for it is pushed to every host.
+build:
+	swift build -c release --static-swift-stdlib -Xlinker -s
+
+test: setup lint
+	swift test
+	$(MAKE) build
+	python3 Tests/Fleet/run_tests.py
+
+# Five real hosts, a canary rollout under load, then one that goes bad and undoes itself.
+demo: setup build
+	python3 demo/demo.py
+
+# Switchyard, a bare shell script and Ansible do the same upgrade of the same 20 hosts.
+bench: setup build
+	python3 Benchmarks/bench.py
+
+lint:
+	swift format lint --strict --recursive Sources Tests Package.swift
+
+format:
+	swift format --in-place --recursive Sources Tests Package.swift
+
+clean:
+	swift package clean

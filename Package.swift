@@ -1,0 +1,108 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Layers, lowest first. A module imports only modules of lower layers, never a sibling;
+// LayeringTests holds this graph, and the import lines of every source file, to that rule.
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let argumentParser = Target.Dependency.product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, exclude: ["README.md"], swiftSettings: strict)
+}
+
+func tests(
+  _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []
+) -> Target {
+  .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
+}
+
+let package = Package(
+  name: "switchyard",
+  products: [
+    .executable(name: "switchyard", targets: ["switchyard"]),
+    .executable(name: "switchyard-host", targets: ["switchyard-host"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+  ],
+  targets: [
+    // L0: C libraries
+    .systemLibrary(
+      name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+    .systemLibrary(name: "CSSH2", pkgConfig: "libssh2", providers: [.apt(["libssh2-1-dev"])]),
+    .systemLibrary(
+      name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+    .systemLibrary(name: "CLinux"),
+    // L1: values
+    module("RolloutModel"),
+    // L2: pure machines and messages
+    module("RolloutEngine", ["RolloutModel"]),
+    module("ControllerMachine", ["RolloutModel"]),
+    module("HostMachine", ["RolloutModel"]),
+    module("HostProtocol", ["RolloutModel"]),
+    // L3: ports and tools shared by the adapters
+    module("Ports", ["RolloutModel", "HostProtocol"]),
+    module("EventLoop", ["CLinux"]),
+    module("MarkedYAML", [yams]),
+    // L4: adapters
+    module("PolicyFiles", ["RolloutModel", "MarkedYAML"]),
+    module("Inventory", ["RolloutModel", "MarkedYAML"]),
+    module(
+      "SSHTransport",
+      ["CLinux", "CSSH2", "EventLoop", "HostProtocol", "Ports", "RolloutModel", crypto]),
+    module("Probes", ["CCurl", "EventLoop", "Ports", "RolloutModel"]),
+    module("SystemdBus", ["CSystemd"]),
+    module("JournalStore", ["Ports", "RolloutModel", grdb, crypto]),
+    // L5: drivers of the machines
+    module("HostCore", ["HostMachine", "HostProtocol", "RolloutModel", "SystemdBus", crypto]),
+    module(
+      "Controller",
+      ["ControllerMachine", "EventLoop", "HostProtocol", "Ports", "RolloutEngine", "RolloutModel", crypto]),
+    // L6: verbs
+    module(
+      "Commands",
+      [
+        "Controller", "ControllerMachine", "EventLoop", "HostProtocol", "Inventory", "JournalStore",
+        "MarkedYAML", "PolicyFiles", "Ports", "Probes", "RolloutEngine", "RolloutModel", "SSHTransport",
+        argumentParser, crypto,
+      ]),
+    // L7: composition roots
+    .executableTarget(
+      name: "switchyard", dependencies: ["Commands"], exclude: ["README.md"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "switchyard-host", dependencies: ["HostCore"], exclude: ["README.md"],
+      swiftSettings: strict),
+    // Tests
+    // Files that every reader must refuse, for the tests of the readers and of the program.
+    .target(name: "BadFiles", path: "Tests/BadFiles", swiftSettings: strict),
+    tests("CommandsTests", ["BadFiles", "Commands", "HostProtocol", "Ports", "RolloutModel", "switchyard"]),
+    tests("EventLoopTests", ["EventLoop"]),
+    tests(
+      "FilesTests", ["BadFiles", "Inventory", "MarkedYAML", "PolicyFiles", "RolloutModel"],
+      exclude: ["Inventories"]),
+    tests("HostMachineTests", ["HostMachine", "RolloutModel"]),
+    tests("HostCoreTests", ["HostCore", "RolloutModel"]),
+    tests("LayeringTests", []),
+    tests("ProbesTests", ["EventLoop", "Ports", "Probes", "RolloutModel"]),
+    tests(
+      "SSHTransportTests", ["EventLoop", "HostProtocol", "Ports", "RolloutModel", "SSHTransport"],
+      exclude: ["Programs"]),
+    tests("JournalStoreTests", ["JournalStore", "Ports", "RolloutModel", grdb]),
+    tests("RolloutEngineTests", ["ControllerMachine", "RolloutEngine", "RolloutModel"]),
+  ]
+)

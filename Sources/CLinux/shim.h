@@ -1,0 +1,13 @@
+// What Swift's Glibc module leaves out of the kernel's interface.
+#pragma once
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <pthread.h>
+
+// Declared by glibc for _GNU_SOURCE only.
+extern int pthread_setname_np(pthread_t thread, const char *name);
+extern int accept4(int listener, struct sockaddr *address, socklen_t *length,
+                   int flags);
+extern int pipe2(int ends[2], int flags);

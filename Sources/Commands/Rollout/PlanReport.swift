@@ -1,0 +1,63 @@
+import Controller
+import RolloutModel
+
+/// What `plan --output json` prints.
+struct PlanReport: Encodable {
+  struct Wave: Encodable {
+    var name: String
+    var hosts: [String]
+    var batch: Int
+    var soak: String
+    var approve: Bool
+  }
+
+  struct Entry: Encodable {
+    var host: String
+    var wave: String
+    /// `upgrade`, `install`, `none` (the release is live already), `fail`, or `unknown` where the host was not asked.
+    var action: String
+    var live_version: String?
+    var live_slot: String?
+    var candidate_slot: String?
+    var problem: String?
+  }
+
+  var agent: String
+  var version: String
+  var policy: String
+  var archives: [ReleaseArchive]
+  var waves: [Wave]
+  var hosts: [Entry]
+
+  init(_ plan: Plan, surveyed: [SurveyedHost]?) {
+    agent = plan.agent.name.text
+    version = plan.release.version.text
+    policy = plan.policy.name
+    archives = plan.release.archives
+    waves = plan.waves.map { wave in
+      Wave(
+        name: wave.name, hosts: wave.range.map { plan.hosts[$0].name }, batch: wave.batch,
+        soak: wave.soak.description, approve: wave.approve)
+    }
+    hosts = plan.waves.flatMap { wave in
+      wave.range.map { place in
+        let found = surveyed.flatMap { $0.indices.contains(place) ? $0[place].result : nil }
+        return Self.entry(plan.hosts[place].name, wave.name, found)
+      }
+    }
+  }
+
+  private static func entry(_ host: String, _ wave: String, _ found: Result<PreflightResult, StepFailure>?)
+    -> Entry
+  {
+    switch found {
+    case nil: Entry(host: host, wave: wave, action: "unknown")
+    case .failure(let failure): Entry(host: host, wave: wave, action: "fail", problem: failure.reason)
+    case .success(let result):
+      Entry(
+        host: host, wave: wave, action: result.isLive ? "none" : result.from == nil ? "install" : "upgrade",
+        live_version: result.fromVersion, live_slot: result.from?.rawValue,
+        candidate_slot: result.candidate.rawValue)
+    }
+  }
+}

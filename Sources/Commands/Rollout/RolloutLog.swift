@@ -1,0 +1,146 @@
+import FoundationEssentials
+import JournalStore
+import RolloutEngine
+import RolloutModel
+
+/// A rollout's journal as lines for people, or as records.
+struct RolloutLog {
+  let rollouts: Rollouts
+  let id: String
+
+  /// Hands over the records in order; with `follow` until the rollout rests.
+  func forEach(follow: Bool = false, _ body: (JournalRecord) throws -> Void) async throws {
+    var after: Int64 = 0
+    while true {
+      // Asked before the records are read, so that none that came before the end is missed.
+      let isDriven = try rollouts.holder(id) != nil
+      let records = try await rollouts.store.records(of: id, after: after, limit: 500)
+      for record in records { try body(record) }
+      if let last = records.last {
+        after = last.sequence
+      } else if follow, isDriven {
+        try await SystemTimekeeper().sleep(Span(milliseconds: 200))
+      } else {
+        return
+      }
+    }
+  }
+
+  /// Prints lines for people, of one host or of all.
+  func print(host: String?, follow: Bool = false) async throws {
+    var plan: Plan?
+    try await forEach(follow: follow) { record in
+      if case .plan(let found) = record.entry { plan = found }
+      if let plan, let line = LogLine(plan).text(of: record, host: host) { Output.line(line) }
+    }
+  }
+}
+
+extension JournalEntry {
+  /// The host that the entry is about, by its place in the plan; nil where it is about the rollout.
+  var host: Int? {
+    switch self {
+    case .intent(.perform(let host, _, _, _, _)), .intent(.cancel(let host)): host
+    case .event(let stamped): if case .step(let host, _, _) = stamped.event { host } else { nil }
+    case .plan, .intent(.rest): nil
+    }
+  }
+}
+
+/// One record for people.
+struct LogLine {
+  private let plan: Plan
+
+  init(_ plan: Plan) { self.plan = plan }
+
+  /// Nil where the record says nothing to a person, or is about another host.
+  func text(of record: JournalRecord, host: String?) -> String? {
+    guard let head = head(of: record, host: host) else { return nil }
+    guard case .event(let stamped) = record.entry, case .step(_, _, .failed(let failure)) = stamped.event
+    else {
+      return escapedForTerminal(head, limit: Self.longest)
+    }
+    return Self.text(head, failure.lastLines)
+  }
+
+  /// A line, and an agent's own lines below it, each on one line whatever it says.
+  private static func text(_ head: String, _ lastLines: [String]) -> String {
+    ([head] + lastLines.map { "    | \($0)" }).map { escapedForTerminal($0, limit: longest) }
+      .joined(separator: "\n")
+  }
+
+  private static let longest = 4000
+
+  private func head(of record: JournalRecord, host: String?) -> String? {
+    let clock = Clock.text(record.wall)
+    switch record.entry {
+    case .plan(let plan):
+      return host == nil
+        ? "\(clock) planned: \(plan.agent.name) \(plan.release.version) to \(plan.hosts.count) hosts by \(plan.owner)"
+        : nil
+    case .intent(.perform(let place, _, let step, _, let delay)):
+      guard let name = name(place, host) else { return nil }
+      return "\(clock) \(name): \(step.word) begins" + (delay > .zero ? " in \(delay)" : "")
+    case .intent(.cancel(let place)):
+      guard let name = name(place, host) else { return nil }
+      return "\(clock) \(name): what is under way is ended early"
+    case .intent(.rest(let state)): return host == nil ? "\(clock) the rollout is \(state.rawValue)" : nil
+    case .event(let stamped): return event(stamped.event, clock, host)
+    }
+  }
+
+  private func event(_ event: RolloutEvent, _ clock: String, _ host: String?) -> String? {
+    switch event {
+    case .started: return host == nil ? "\(clock) started" : nil
+    case .resumed(let controller): return host == nil ? "\(clock) taken up by controller \(controller)" : nil
+    case .order(let order):
+      return host == nil
+        ? "\(clock) \(order.by) says \(order.verb)\(order.reason.isEmpty ? "" : ": \(order.reason)")" : nil
+    case .step(let place, _, let outcome):
+      guard let name = name(place, host) else { return nil }
+      guard case .failed(let failure) = outcome else { return "\(clock) \(name): \(word(outcome))" }
+      return "\(clock) \(name): failed: \(failure.reason)\(failure.hint.isEmpty ? "" : "; \(failure.hint)")"
+    }
+  }
+
+  private func name(_ place: Int, _ host: String?) -> String? {
+    guard plan.hosts.indices.contains(place) else { return nil }
+    let name = plan.hosts[place].name
+    return host == nil || host == name ? name : nil
+  }
+
+  /// One host as it stands, with its failed unit's last lines.
+  static func summary(_ host: HostSnapshot) -> String {
+    let live = host.liveVersion.map { ", \($0) is live on \(host.liveSlot ?? "an unknown side")" } ?? ""
+    let head = "\(host.host): \(host.state.rawValue)\(live)\(host.reason.isEmpty ? "" : ": \(host.reason)")"
+    return text(head, host.lastLines)
+  }
+
+  private func word(_ outcome: StepOutcome) -> String {
+    switch outcome {
+    case .cleared(let result):
+      "preflight passed: \(result.fromVersion ?? result.from?.rawValue ?? "nothing") is live, \(result.candidate.rawValue) is free"
+    case .staged: "the release is in the host's store"
+    case .started(_, let invocation): "the candidate's unit is active, invocation \(invocation)"
+    case .gatePassed: "the gate has passed"
+    case .flipped: "traffic has moved"
+    case .proven: "the public port answers from outside with the new version"
+    case .confirmed: "confirmed"
+    case .soaked(let samples): "the soak is over, \(samples) healthy answers"
+    case .promoted: "promoted"
+    case .restored: "restored"
+    case .retained: "the old slot is retained"
+    case .standing(let standing): "stands: \(standing)"
+    case .cancelled: "ended early"
+    case .failed(let failure): failure.reason
+    }
+  }
+}
+
+/// Wall clock times for people.
+enum Clock {
+  /// `2026-01-31T12:00:00Z`.
+  static func text(_ wall: Int64) -> String {
+    Date(timeIntervalSince1970: Double(wall) / 1000).formatted(.iso8601)
+  }
+}

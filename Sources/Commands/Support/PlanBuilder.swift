@@ -1,0 +1,129 @@
+import ArgumentParser
+import Inventory
+import MarkedYAML
+import PolicyFiles
+import RolloutModel
+
+/// The files and values that make a plan; shared by `plan` and `start`.
+struct PlanOptions: ParsableArguments {
+  @OptionGroup var hosts: InventoryOptions
+
+  @Option(help: ArgumentHelp("What is upgraded.", valueName: "FILE"))
+  var agent: String
+
+  @Option(help: ArgumentHelp("How the fleet is walked.", valueName: "FILE"))
+  var policy: String
+
+  @Option(
+    name: .customLong("version"),
+    help: ArgumentHelp("The new version, as its makers write it.", valueName: "V"))
+  var release: String
+
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "The release's archive (.tar, .tar.gz, .tar.xz, .tar.zst); once per architecture.",
+      valueName: "[ARCH=]FILE"))
+  var archive: [String]
+
+  @Option(help: ArgumentHelp("The archive's digest: another one is refused.", valueName: "HEX"))
+  var sha256: String?
+
+  @Flag(help: "Accept probes of the public port from inside the host, where it can't be probed from outside.")
+  var acceptLocalProbes = false
+
+  @Flag(help: "Try a release again on hosts where it was rolled back; needs --reason.")
+  var again = false
+
+  @Flag(help: "Take over live leases of other controllers; needs --reason.")
+  var takeOver = false
+
+  @OptionGroup var why: ReasonOptions
+
+  /// `plan` writes no journal; it takes the folder so that the words of a plan are those of its start.
+  @OptionGroup var state: StateOptions
+}
+
+/// Reads all files, says everything that is wrong with them, and freezes a plan. Contacts no host.
+struct PlanBuilder {
+  let options: PlanOptions
+
+  func plan(id: (AgentName, Version) -> String) async throws -> Plan {
+    var problems: [String] = []
+    var agent: AgentDefinition?
+    var policy: Policy?
+    var hosts: [Host] = []
+    do throws(FileProblems) { agent = try AgentFile.load(path: options.agent) } catch {
+      problems.append("\(error)")
+    }
+    do { _ = try options.state.checked() } catch let error as CommandError {
+      problems.append(error.description)
+    }
+    do { hosts = try await Inventory.load(path: options.hosts.inventory, limit: options.hosts.limit) } catch {
+      problems.append("\(error)")
+    }
+    do throws(FileProblems) {
+      policy = try PolicyFile.load(path: options.policy, fleet: hosts.isEmpty ? nil : hosts.count)
+    } catch {
+      problems.append("\(error)")
+    }
+    let version = Version(options.release)
+    if version == nil {
+      problems.append(
+        "--version \(escapedForTerminal(options.release)): not a version; use letters, digits and .+_~-, 64 at most"
+      )
+    }
+    if options.again || options.takeOver, options.why.reason.isEmpty {
+      problems.append(
+        "--\(options.again ? "again" : "take-over") needs --reason TEXT, which is kept in the journal")
+    }
+    var archives: [ReleaseArchive] = []
+    do { archives = try await Archives.load(options.archive, sha256: options.sha256) } catch let error
+      as CommandError
+    {
+      problems.append(error.description)
+    }
+    if let agent, !agent.concurrent {
+      problems.append(
+        "\(options.agent): concurrent: false is not possible yet: old and new run side by side in every strategy there is"
+      )
+    }
+    guard problems.isEmpty, let agent, let policy, let version else {
+      throw CommandError.invalid(problems.joined(separator: "\n"))
+    }
+    return freeze(
+      id(agent.name, version), agent, policy, Release(version: version, archives: archives), hosts)
+  }
+
+  private func freeze(
+    _ id: String, _ agent: AgentDefinition, _ policy: Policy, _ release: Release, _ hosts: [Host]
+  ) -> Plan {
+    let waves = PlannedWave.waves(of: policy, total: hosts.count)
+    // A policy that stops short of the fleet leaves the rest to another rollout.
+    let covered = waves.reduce(0) { $0 + $1.count }
+    return Plan(
+      id: id, agent: agent, policy: policy, release: release, hosts: Array(hosts.prefix(covered)),
+      waves: waves,
+      acceptLocalProbes: options.acceptLocalProbes, again: options.again ? options.why.reason : nil,
+      takeOver: options.takeOver ? options.why.reason : nil, owner: Person.name)
+  }
+}
+
+/// Names of rollouts.
+enum RolloutID {
+  /// `AGENT-VERSION-XXXX`, safe in a path: what may not stand there becomes a dash.
+  static func make(_ agent: AgentName, _ version: Version) -> String {
+    let letters = Array("abcdefghjkmnpqrstuvwxyz23456789")
+    let suffix = String((0..<5).compactMap { _ in letters.randomElement() })
+    // The ID stands in the path of a socket, which is short.
+    let safe = String(
+      version.text.prefix(32).map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == ".") ? $0 : "-" })
+    return "\(agent.text)-\(safe)-\(suffix)"
+  }
+
+  /// Whether text that a person gave can be an ID.
+  static func isPossible(_ text: String) -> Bool {
+    !text.isEmpty && text.utf8.count <= 128 && !text.hasPrefix(".")
+      && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "." || $0 == "-") }
+  }
+}

@@ -1,0 +1,87 @@
+import Controller
+import EventLoop
+import FoundationEssentials
+import Glibc
+import JournalStore
+import Ports
+import RolloutEngine
+import RolloutModel
+
+/// Runs a rollout's controller in this process until it rests, and shows what happens.
+struct RolloutDriver {
+  let rollouts: Rollouts
+  let output: OutputFormat
+  /// Whether standard output tells of it.
+  var isShown = true
+
+  /// Takes the rollout's lock, brings the engine to where the journal ends, lets `orders` happen and works until the
+  /// rollout rests. Answers with its last state.
+  func drive(_ id: String, orders: [Order]) async throws -> RolloutState {
+    let time = SystemTimekeeper()
+    // Held until the end: a second controller is refused, naming us.
+    let lock = try RolloutLock(
+      rollout: id, directory: rollouts.directory, holder: LockHolder.current(wall: time.wall))
+    defer { withExtendedLifetime(lock) {} }
+    let (engine, hasStarted) = try await rollouts.replay(id)
+    return try await Workshop.use { workshop in
+      try await drive(id, engine: engine, hasStarted: hasStarted, orders: orders, in: workshop)
+    }
+  }
+
+  private func drive(
+    _ id: String, engine: RolloutEngine, hasStarted: Bool, orders: [Order], in workshop: Workshop
+  ) async throws -> RolloutState {
+    let identity = workshop.identity(purpose: "rollout \(id)", takesOver: engine.plan.takeOver != nil)
+    let view = isShown ? RolloutView.make(output) : RolloutView.silent
+    let controller = RolloutController(
+      engine: engine, world: workshop.world(journal: rollouts.store), identity: identity,
+      news: { view.take($0) })
+    let server = try await ControlServer(loop: workshop.loop, path: rollouts.controlSocket(id)) { order in
+      guard await controller.order(order) else { return nil }
+      let snapshot = await controller.snapshot()
+      return ControlReply(state: snapshot.state, reason: snapshot.reason)
+    }
+    let signals = Signals { count in
+      guard count == 1 else {
+        // The journal is durable at every moment: leaving at once loses nothing.
+        view.leave()
+        Output.error("left at once; `switchyard rollout resume \(id)` goes on")
+        exit(RolloutState.paused.exitCode)
+      }
+      view.tell("pausing: no further host starts; what is under way is finished (again: leave at once)")
+      Task { await controller.order(Order(.pause, reason: "interrupted at the terminal", by: Person.name)) }
+    }
+    view.follow { await controller.snapshot() }
+    let first: RolloutEvent = hasStarted ? .resumed(controller: identity.id) : .started
+    let state: RolloutState
+    do throws(JournalError) {
+      state = try await controller.run([first] + orders.map { .order($0) })
+    } catch {
+      await view.end(with: await controller.snapshot())
+      await server.close()
+      throw CommandError.tool("the rollout stopped: \(error)")
+    }
+    signals.end()
+    await server.close()
+    let snapshot = await controller.snapshot()
+    await view.end(with: snapshot)
+    try await rollouts.store.note(state, of: id)
+    if isShown, let hint = Self.hint(state, id) { Output.error(hint) }
+    return state
+  }
+
+  /// How a person goes on from here.
+  private static func hint(_ state: RolloutState, _ id: String) -> String? {
+    switch state {
+    case .paused: "`switchyard rollout resume \(id)` goes on; abort or rollback ends it"
+    case .awaitingApproval: "`switchyard rollout approve \(id)` goes on; abort or rollback ends it"
+    case .halted:
+      "`switchyard rollout rollback \(id)` restores what is promoted; retry tries repaired hosts again"
+    case .promotedWithExceptions:
+      "`switchyard rollout retry \(id) HOST…` tries the others again once they are repaired"
+    case .rollbackIncomplete:
+      "repair the hosts that are not restored, then `switchyard rollout rollback \(id)` tries again"
+    case .running, .promoted, .rollingBack, .rolledBack, .aborted: nil
+    }
+  }
+}

@@ -1,0 +1,146 @@
+import Controller
+import Glibc
+import RolloutModel
+import Synchronization
+
+/// Shows a running rollout: a live tree on a terminal, lines in a pipe, JSON for machines.
+final class RolloutView: Sendable {
+  private struct State {
+    var lines = ChangeLines()
+    var phases: [String: HostPhase] = [:]
+    var told: RolloutState?
+    var screen: LiveScreen
+    var follower: Task<Void, Never>?
+  }
+
+  private let format: OutputFormat
+  private let style: OutputStyle
+  private let state: Mutex<State>
+  private let isSilent: Bool
+  private let time = SystemTimekeeper()
+
+  private init(format: OutputFormat, style: OutputStyle, isSilent: Bool = false) {
+    self.format = format
+    self.style = style
+    self.isSilent = isSilent
+    state = Mutex(State(screen: LiveScreen(style)))
+  }
+
+  static func make(_ format: OutputFormat) -> RolloutView {
+    RolloutView(format: format, style: OutputStyle.of(descriptor: STDOUT_FILENO))
+  }
+
+  /// Tells nothing on standard output.
+  static var silent: RolloutView {
+    RolloutView(format: .json, style: OutputStyle.of(descriptor: STDOUT_FILENO), isSilent: true)
+  }
+
+  private var isLive: Bool { format == .text && style.isLive }
+
+  /// Takes in what the controller tells.
+  func take(_ news: ControllerNews) {
+    switch news {
+    case .happened(_, let host?):
+      if format == .json {
+        let isNew = state.withLock { $0.phases.updateValue(host.state, forKey: host.host) != host.state }
+        if isNew { emit(ViewEvent(event: "host", host: host)) }
+      } else if !isLive {
+        print(state.withLock { $0.lines.lines(for: host, at: time.wall) })
+      }
+    case .happened: break
+    case .state(let rollout, let reason):
+      if format == .json {
+        emit(ViewEvent(event: "rollout", state: rollout, reason: reason))
+      } else if !isLive,
+        let line = state.withLock({ $0.lines.line(for: rollout, reason: reason, at: time.wall) })
+      {
+        Output.line(line)
+      }
+    }
+  }
+
+  /// Takes in a whole picture, for those who follow a rollout that another process drives.
+  func take(_ snapshot: RolloutSnapshot) {
+    if format == .json {
+      for host in snapshot.hosts {
+        let isNew = state.withLock {
+          $0.phases.updateValue(host.state, forKey: host.host) ?? .pending != host.state
+        }
+        if isNew { emit(ViewEvent(event: "host", host: host)) }
+      }
+      if state.withLock({ $0.told != snapshot.state }) {
+        state.withLock { $0.told = snapshot.state }
+        emit(ViewEvent(event: "rollout", state: snapshot.state, reason: snapshot.reason))
+      }
+    } else if !isLive {
+      print(state.withLock { $0.lines.lines(for: snapshot, at: time.wall) })
+    }
+  }
+
+  /// Begins to redraw, where there is a terminal; a picture that can't be had is left out.
+  func follow(_ snapshot: @escaping @Sendable () async -> RolloutSnapshot?) {
+    guard isLive else { return }
+    let follower = Task { [weak self] in
+      while !Task.isCancelled {
+        if let picture = await snapshot() { self?.draw(picture) }
+        do { try await SystemTimekeeper().sleep(Span(milliseconds: 150)) } catch { return }
+      }
+    }
+    state.withLock { $0.follower = follower }
+  }
+
+  /// A line for the person at the terminal, above the tree.
+  func tell(_ text: String) {
+    if isLive {
+      let size = TerminalSize.of(descriptor: STDOUT_FILENO)
+      Output.write(state.withLock { $0.screen.clear(size: size) }, to: STDOUT_FILENO)
+    }
+    Output.error(text)
+  }
+
+  /// Leaves the terminal as it was, also in a hurry.
+  func leave() {
+    if isLive { Output.write(LiveScreen.restoring, to: STDOUT_FILENO) }
+  }
+
+  /// The last picture.
+  func end(with snapshot: RolloutSnapshot) async {
+    let follower = state.withLock { $0.follower }
+    follower?.cancel()
+    await follower?.value
+    if format == .json {
+      emit(ViewEvent(event: "end", state: snapshot.state, reason: snapshot.reason, status: snapshot))
+    } else if isLive {
+      draw(snapshot)
+      Output.write(state.withLock { $0.screen.finish() }, to: STDOUT_FILENO)
+    } else {
+      take(snapshot)
+    }
+  }
+
+  private func draw(_ snapshot: RolloutSnapshot) {
+    let size = TerminalSize.of(descriptor: STDOUT_FILENO)
+    let lines = LiveView(snapshot: snapshot, now: time.wall, size: size, symbols: Symbols(style)).lines()
+    Output.write(state.withLock { $0.screen.draw(lines, size: size) }, to: STDOUT_FILENO)
+  }
+
+  private func print(_ lines: [String]) {
+    for line in lines { Output.line(line) }
+  }
+
+  private func emit(_ event: ViewEvent) {
+    guard !isSilent else { return }
+    do { try Output.json(event, pretty: false) } catch {
+      Output.error("an event could not be encoded: \(error)")
+    }
+  }
+}
+
+/// One line of `--output json`.
+struct ViewEvent: Encodable {
+  var event: String
+  var host: HostSnapshot?
+  var state: RolloutState?
+  var reason: String?
+  var status: RolloutSnapshot?
+}

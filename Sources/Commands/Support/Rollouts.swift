@@ -1,0 +1,99 @@
+import Controller
+import ControllerMachine
+import JournalStore
+import Ports
+import RolloutEngine
+import RolloutModel
+
+/// Rollouts in the journal.
+struct Rollouts {
+  let store: JournalStore
+  let directory: String
+
+  /// For verbs that change something.
+  static func open(_ state: StateOptions) throws -> Rollouts {
+    let directory = try state.checked()
+    return Rollouts(store: try JournalStore(directory: directory), directory: directory)
+  }
+
+  /// For verbs that are about a rollout that is there. Without a journal nothing is made.
+  static func read(_ state: StateOptions) throws -> Rollouts {
+    let directory = try present(state)
+    return Rollouts(store: try JournalStore(reading: directory), directory: directory)
+  }
+
+  /// For verbs that change a rollout that is there. Without a journal nothing is made.
+  static func change(_ state: StateOptions) throws -> Rollouts {
+    _ = try present(state)
+    return try open(state)
+  }
+
+  private static func present(_ state: StateOptions) throws -> String {
+    let directory = try state.checked()
+    guard JournalStore.isPresent(in: directory) else {
+      throw CommandError.invalid(
+        "there is no journal in \(escapedForTerminal(directory)); start a rollout first, or name the right folder with --state"
+      )
+    }
+    return directory
+  }
+
+  /// Refuses a folder in which a rollout could not be reached from other terminals, before the rollout is in its journal.
+  func checkRoom(for id: String) throws {
+    guard let longest = ControlSocket.tooLong(controlSocket(id)) else { return }
+    throw CommandError.invalid(
+      "--state \(escapedForTerminal(directory)): the rollout's socket there would have a path of more than \(longest) bytes; name a folder with a shorter path"
+    )
+  }
+
+  /// The rollout that a person means: the one named, or the newest.
+  func find(_ id: String?) async throws -> RolloutSummary {
+    let found = try await lookUp(id)
+    if let found { return found }
+    throw CommandError.invalid(
+      id.map {
+        "no rollout \(escapedForTerminal($0)) in \(escapedForTerminal(directory)); `switchyard rollout list` shows those there are"
+      }
+        ?? "there is no rollout in \(escapedForTerminal(directory)); begin one with `switchyard rollout start`"
+    )
+  }
+
+  private func lookUp(_ id: String?) async throws(JournalError) -> RolloutSummary? {
+    guard let id else { return try await store.newest() }
+    return RolloutID.isPossible(id) ? try await store.rollout(id) : nil
+  }
+
+  /// The rollout's engine as its journal left it, and whether it has started.
+  func replay(_ id: String) async throws -> (engine: RolloutEngine, hasStarted: Bool) {
+    var replay: JournalReplay<RolloutEngine>?
+    var after: Int64 = 0
+    var count = 0
+    while true {
+      let records = try await store.records(of: id, after: after, limit: 2000)
+      guard let last = records.last else { break }
+      after = last.sequence
+      count += records.count
+      for record in records {
+        if replay == nil {
+          guard case .plan(let plan) = record.entry else {
+            throw CommandError.tool(
+              "record \(record.sequence) of rollout \(id) is not its plan; the journal is damaged")
+          }
+          replay = JournalReplay(engine: RolloutEngine(plan: plan))
+        } else {
+          do { try replay?.take(record) } catch {
+            throw CommandError.tool("the journal of rollout \(id) can't be replayed: \(error)")
+          }
+        }
+      }
+    }
+    guard let replay else { throw CommandError.tool("rollout \(id) has no records") }
+    return (replay.engine, count > 1)
+  }
+
+  /// Where the controller of a rollout listens.
+  func controlSocket(_ id: String) -> String { "\(directory)/rollouts/\(id).sock" }
+
+  /// Whether a controller is at work, and whose.
+  func holder(_ id: String) throws -> LockHolder? { try RolloutLock.holder(of: id, directory: directory) }
+}

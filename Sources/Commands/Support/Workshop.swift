@@ -1,0 +1,67 @@
+import Controller
+import EventLoop
+import FoundationEssentials
+import Ports
+import Probes
+import RolloutModel
+import SSHTransport
+
+/// The real world of a controller: one event loop, and on it the doors and the prober.
+final class Workshop: Sendable {
+  let loop: EventLoop
+  let doors: SSHDoor
+  let prober: CurlProber
+  let time = SystemTimekeeper()
+
+  private init() throws {
+    loop = try EventLoop(name: "switchyard-io")
+    guard let prober = CurlProber(loop: loop, version: switchyardVersion) else {
+      throw CommandError.tool("libcurl could not be set up; is there memory left?")
+    }
+    self.prober = prober
+    doors = try SSHDoor(options: SSHOptions(hostProgram: try Self.hostProgram()), loop: loop)
+  }
+
+  /// Hands a workshop to `body` and closes it behind that, connections first.
+  static func use<Value>(_ body: (Workshop) async throws -> Value) async throws -> Value {
+    let workshop = try Workshop()
+    let result: Result<Value, any Error>
+    do { result = .success(try await body(workshop)) } catch { result = .failure(error) }
+    await workshop.doors.close()
+    workshop.loop.stop()
+    return try result.get()
+  }
+
+  func world(journal: any Journal) -> World {
+    World(doors: doors, prober: prober, journal: journal, time: time)
+  }
+
+  func identity(purpose: String, takesOver: Bool) -> ControllerIdentity {
+    ControllerIdentity(id: UUID().uuidString, holder: Person.name, purpose: purpose, takesOver: takesOver)
+  }
+
+  /// `switchyard-host` beside this program, or where SWITCHYARD_HOST_PROGRAM says.
+  private static func hostProgram() throws -> String {
+    if let given = ProcessInfo.processInfo.environment["SWITCHYARD_HOST_PROGRAM"], !given.isEmpty {
+      return given
+    }
+    let own: String
+    do { own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") } catch {
+      throw CommandError.tool("this program's own path can't be told: \(error)")
+    }
+    let folder = own.prefix(upTo: own.lastIndex(of: "/") ?? own.startIndex)
+    let path = "\(folder)/switchyard-host"
+    guard FileManager.default.isReadableFile(atPath: path) else {
+      throw CommandError.tool(
+        "\(path) is missing: it must lie beside switchyard (or name it in SWITCHYARD_HOST_PROGRAM)")
+    }
+    return path
+  }
+}
+
+/// A journal for verbs that ask hosts and record nothing.
+struct NoJournal: Journal {
+  func append(_ entries: [JournalEntry], to rollout: String, wall: Int64) async throws(JournalError) {
+    throw JournalError("this verb keeps no journal", hint: "this is a fault of Switchyard: please report it")
+  }
+}

@@ -1,0 +1,244 @@
+import HostProtocol
+import Ports
+import RolloutEngine
+import RolloutModel
+
+/// Probing: the gate before the flip, the proof behind it, the soak.
+extension StepRunner {
+  /// The candidate is probed on its own port, through the host, and its unit is watched.
+  func gate() async throws(StepFailure) -> StepOutcome {
+    let port = plan.agent.slots[known.candidate]
+    let questions = try await questions(
+      version: plan.release.version, slot: known.candidate, port: port, inside: true)
+    var reducer = GateReducer(plan.policy.gate, began: time.now)
+    while true {
+      let round = await ask(questions)
+      let verdict = reducer.take(round, at: time.now)
+      switch verdict {
+      case .passed:
+        // What passed must be what was started: a unit that was restarted meanwhile is another one.
+        let passed = time.now
+        try await checkCandidate()
+        return .gatePassed(passed)
+      case .failed(let why):
+        throw StepFailure(
+          .gate, "the new version did not become healthy on port \(port): \(why)",
+          lastLines: await lastLines())
+      case .undecided:
+        if round.contains(where: { !$0.isHealthy }) { try await checkCandidate() }
+        tell(verdict, began: reducer.deadline, what: "healthy answers on port \(port)")
+      }
+      if await !pause(plan.policy.gate.interval) { return .cancelled }
+    }
+  }
+
+  /// The public port is probed from outside until the new version has answered often enough in a row.
+  func prove() async throws(StepFailure) -> StepOutcome {
+    let questions = try await publicQuestions(version: plan.release.version, slot: known.candidate)
+    var gate = plan.policy.gate
+    // A confirm after the host's own deadline is refused, so that waiting longer has no sense.
+    gate.deadline = min(gate.deadline, plan.policy.confirmWithin)
+    var reducer = GateReducer(gate, began: time.now)
+    while true {
+      let verdict = reducer.take(await ask(questions), at: time.now)
+      switch verdict {
+      case .passed: return .proven
+      case .failed(let why):
+        throw StepFailure(
+          .gate,
+          "after the flip the public port \(plan.agent.publicPort) did not answer from outside: \(why)",
+          hint: "see whether a firewall of the host drops port \(plan.agent.slots[known.candidate])")
+      case .undecided: tell(verdict, began: reducer.deadline, what: "healthy answers on the public port")
+      }
+      if await !pause(gate.interval) { return .cancelled }
+    }
+  }
+
+  /// The flipped host is watched through its public port, and its own record now and then.
+  func soak(_ length: Span) async throws(StepFailure) -> StepOutcome {
+    let questions = try await publicQuestions(version: plan.release.version, slot: known.candidate)
+    let began = time.now
+    var reducer = SoakReducer(
+      length: length, gate: plan.policy.gate, tolerance: plan.policy.soakTolerance, began: began)
+    if case .passed = reducer.check(at: time.now) { return .soaked(samples: 0) }
+    // In long soaks the host is asked rarely, and the connection is closed between.
+    let isLong = length > .seconds(300)
+    let askEvery = isLong ? Span.seconds(30) : Span.seconds(2)
+    var asked = time.now
+    while true {
+      let round = await ask(questions)
+      let verdict = reducer.take(round, at: time.now)
+      switch verdict {
+      case .passed:
+        try await checkProbation()
+        return .soaked(samples: reducer.samples)
+      case .failed(let why):
+        // A host that can't be asked at all says nothing of the release: that is another failure.
+        try await checkProbation()
+        throw StepFailure(.gate, why, lastLines: await lastLines())
+      case .undecided:
+        note(
+          "soaks, \(Span(milliseconds: length.milliseconds - time.now.since(began).milliseconds).roundedToSeconds) left"
+        )
+      }
+      if round.contains(where: { !$0.isHealthy }) || time.now.since(asked) >= askEvery {
+        try await checkProbation()
+        asked = time.now
+        if isLong { await session.channel.close() }
+      }
+      let left = began + length
+      let wait =
+        time.now < left ? min(plan.policy.gate.interval, left.since(time.now)) : plan.policy.gate.interval
+      if await !pause(wait) { return .cancelled }
+    }
+  }
+
+  // MARK: What is asked
+
+  /// Asks every probe once, at the same time.
+  func ask(_ questions: [ProbeRequest]) async -> [Sample] {
+    await withTaskGroup(of: (Int, Sample).self) { group in
+      for (place, question) in questions.enumerated() {
+        group.addTask { [prober] in (place, await prober.sample(question)) }
+      }
+      var samples: [Sample?] = questions.map { _ in nil }
+      for await (place, sample) in group { samples[place] = sample }
+      return samples.compactMap { $0 }
+    }
+  }
+
+  /// The default gate's questions for one version in one slot, from inside the host.
+  func questions(version: Version?, slot: Slot, port: Int, inside: Bool) async throws(StepFailure)
+    -> [ProbeRequest]
+  {
+    var requests: [ProbeRequest] = []
+    for probe in plan.agent.health {
+      let filled = probe.filled(version: version, slot: slot, port: port, host: host.name)
+      let route: ProbeRoute
+      do throws(DoorError) {
+        route =
+          inside
+          ? try await session.channel.insideRoute(host: "127.0.0.1", port: filled.port ?? port)
+          : try await session.channel.outsideRoute(port: filled.port ?? port)
+      } catch {
+        throw StepFailure(error)
+      }
+      requests.append(
+        ProbeRequest(probe: filled, route: route, timeout: plan.policy.gate.timeout, version: version?.text))
+    }
+    return requests
+  }
+
+  /// The questions for the port that clients use, from outside the host, or from inside where that was accepted.
+  func publicQuestions(version: Version?, slot: Slot) async throws(StepFailure) -> [ProbeRequest] {
+    let port = plan.agent.traffic == .none ? plan.agent.slots[slot] : plan.agent.publicPort
+    return try await questions(version: version, slot: slot, port: port, inside: plan.acceptLocalProbes)
+  }
+
+  // MARK: What the host says meanwhile
+
+  /// Throws where the candidate's unit is not the one that was started, or is not up.
+  private func checkCandidate() async throws(StepFailure) {
+    let status = try await session.observe()
+    guard status.bootID == known.bootID else {
+      throw StepFailure(.lost, "the host was rebooted while the new version was being proved")
+    }
+    guard let unit = status.slot(known.candidate)?.unit else { throw .wrongReply }
+    guard unit.isActive || unit.activeState == "activating", unit.invocation == known.invocation,
+      unit.restarts == 0
+    else {
+      let how =
+        unit.isActive || unit.subState == "auto-restart" || unit.restarts > 0
+        ? "was restarted (\(unit.restarts) times)"
+        : "is \(unit.activeState) (\(unit.result), status \(unit.exitStatus))"
+      throw StepFailure(
+        .gate,
+        "the new version's unit \(escapedForTerminal(unit.unit)) \(escapedForTerminal(how)) before it was proved",
+        lastLines: await lastLines())
+    }
+  }
+
+  /// Throws where the host's record is no longer that of our confirmed flip, or the candidate's unit is another one.
+  private func checkProbation() async throws(StepFailure) {
+    let status = try await session.observe()
+    guard let flip = status.flip, flip.flip == known.flip, flip.phase == .confirmed || flip.phase == .promoted
+    else {
+      throw StepFailure(
+        .undone, status.flip?.reason ?? "the host has undone the flip", lastLines: status.lastLines)
+    }
+    guard status.bootID == known.bootID, status.slot(known.candidate)?.unit.invocation == known.invocation
+    else {
+      throw StepFailure(
+        .lost, "the host or the unit was started anew during the soak: gate and soak start again")
+    }
+  }
+
+  /// The candidate's last lines, for an error; none where they can't be had, since the error itself matters more.
+  private func lastLines() async -> [String] {
+    do throws(StepFailure) {
+      let reply = try await session.ask(.log(agent, Side(known.candidate), lines: 10), within: .seconds(10))
+      if case .log(let lines) = reply { return lines }
+      return []
+    } catch {
+      return []
+    }
+  }
+
+  // MARK: Waiting
+
+  /// Waits; false where the step was ended early meanwhile.
+  func pause(_ span: Span) async -> Bool {
+    do {
+      try await time.sleep(span)
+      return !Task.isCancelled
+    } catch {
+      return false
+    }
+  }
+
+  private func tell(_ verdict: Verdict, began deadline: Moment, what: String) {
+    guard case .undecided(let healthy, let needed, let last) = verdict else { return }
+    let left = deadline.since(time.now).roundedToSeconds
+    note(
+      "waits: \(healthy) of \(needed) \(what), \(left) left"
+        + (healthy == 0 ? last.map { "; \($0)" } ?? "" : ""))
+  }
+}
+
+extension Span {
+  /// For people: whole seconds, rounded up.
+  var roundedToSeconds: Span { .seconds((milliseconds + 999) / 1000) }
+}
+
+extension ProbeDefinition {
+  /// The probe with its placeholders filled in. Where the version isn't known, what would name it is not asked for.
+  func filled(version: Version?, slot: Slot, port: Int, host: String) -> ProbeDefinition {
+    let placeholders = Placeholders(port: port, slot: slot, version: version, host: host)
+    func fill(_ text: String) -> String? {
+      version == nil && Placeholders.namesVersion(text) ? nil : placeholders.fill(text)
+    }
+    var filled = self
+    switch question {
+    case .http(let path): filled.question = .http(path: placeholders.fill(path))
+    case .https(let path, let verify): filled.question = .https(path: placeholders.fill(path), verify: verify)
+    case .tcp: break
+    }
+    filled.expect.json = expect.json.compactMap { field in
+      guard case .text(let text) = field.value else { return field }
+      return fill(text).map { JSONField(path: field.path, value: .text($0)) }
+    }
+    filled.expect.body = expect.body.flatMap(fill)
+    filled.expect.bodyMatches = expect.bodyMatches.flatMap { pattern in
+      fill(pattern) == nil ? nil : placeholders.fill(pattern, escape: Self.literal)
+    }
+    filled.expect.headers = expect.headers.compactMap { field in
+      fill(field.value).map { HeaderField(name: field.name, value: $0) }
+    }
+    return filled
+  }
+
+  /// Text as a regular expression that matches just it.
+  private static func literal(_ text: String) -> String {
+    String(text.flatMap { $0.isLetter || $0.isNumber ? [$0] : ["\\", $0] })
+  }
+}

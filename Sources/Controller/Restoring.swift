@@ -1,0 +1,87 @@
+import HostProtocol
+import Ports
+import RolloutModel
+
+/// Undoing what the rollout did to a host, and finding out what that is.
+extension StepRunner {
+  /// Undoes whatever of this rollout is on the host, then sees the old side healthy. Needs no archive, no dependency and no
+  /// gate but that the old side answers.
+  func restore(refuse: Bool, reason: String) async throws(StepFailure) -> StepOutcome {
+    note("undoes the upgrade")
+    var status = try await session.observe()
+    let isFlipped = status.flip?.flip == known.flip
+    if isFlipped, status.flip?.phase == .promoted, let from = known.from, status.retained != from {
+      // Asked before the lease is taken, which would keep others away from a host that stays as it is.
+      throw StepFailure(
+        .quarantined, "the \(from.rawValue) side is not kept any more: there is nothing to go back to",
+        hint: "roll out the version that you want")
+    }
+    if isFlipped, refuse || status.flip?.phase != .reverted {
+      status = try await session.status(
+        .revert(agent, try await session.key(), flip: known.flip, reason: reason, refuse: refuse),
+        within: .seconds(120))
+    } else if let release = known.release, status.slot(known.candidate)?.release?.digest == release,
+      status.owner != Side(known.candidate), !isFlipped
+    {
+      status = try await session.status(
+        .discard(agent, try await session.key(), known.candidate, reason: reason), within: .seconds(60))
+    }
+    guard status.owner == known.from || known.from == .adopted && status.owner == nil else {
+      throw StepFailure(
+        .host,
+        "after the undo traffic is with \(status.owner?.rawValue ?? "nobody") rather than "
+          + "\(known.from?.rawValue ?? "nobody")", lastLines: status.lastLines)
+    }
+    if let from = known.from { try await seeHealthy(from) }
+    try await session.giveBack()
+    return .restored
+  }
+
+  /// The old side must answer where clients connect.
+  private func seeHealthy(_ side: Side) async throws(StepFailure) {
+    note("waits for the old version to answer on the public port")
+    let version = known.fromVersion.flatMap { Version($0) }
+    let questions =
+      if let slot = side.slot {
+        try await publicQuestions(version: version, slot: slot)
+      } else {
+        try await questions(
+          version: version, slot: .blue, port: plan.agent.adopt?.port ?? plan.agent.publicPort,
+          inside: plan.acceptLocalProbes)
+      }
+    let deadline = time.now + min(plan.policy.gate.deadline, .seconds(60))
+    while true {
+      let round = await ask(questions)
+      guard let bad = round.first(where: { !$0.isHealthy }) else { return }
+      guard time.now < deadline else {
+        throw StepFailure(.host, "the old version was not seen healthy after the undo: \(bad.reason ?? "")")
+      }
+      // A restore is never ended early, so that a cancelled wait only shortens the pause.
+      _ = await pause(min(plan.policy.gate.interval, .seconds(1)))
+    }
+  }
+
+  func reconcile() async throws(StepFailure) -> HostStanding {
+    note("asks the host how it stands")
+    let status = try await session.observe()
+    if let quarantine = status.quarantine { return .quarantined(reason: quarantine) }
+    let unit = status.slot(known.candidate)?.unit
+    if let flip = status.flip, flip.flip == known.flip {
+      let reason = flip.reason ?? "the host has undone the flip"
+      switch flip.phase {
+      case .armed: return .armed
+      case .confirmed: return .confirmed(bootID: status.bootID, invocation: unit?.invocation ?? "")
+      case .promoted: return .promoted
+      case .reverting: throw StepFailure(.lost, "the host is undoing the flip: \(reason)")
+      case .reverted: return .undone(unconfirmed: flip.isUnconfirmed, reason: reason)
+      }
+    }
+    // A slot that was never seen started may hold the same release from an earlier rollout, about to be emptied: a start
+    // finds out.
+    guard let release = known.release, !known.invocation.isEmpty,
+      status.slot(known.candidate)?.release?.digest == release, let unit, unit.isActive
+    else { return .untouched }
+    // Whether it is the unit that was started before is of no matter: it is gated anew.
+    return .candidateRuns(bootID: status.bootID, invocation: unit.invocation)
+  }
+}

@@ -1,0 +1,233 @@
+import ControllerMachine
+import HostProtocol
+import Ports
+import RolloutEngine
+import RolloutModel
+
+/// The outside world of a controller.
+public struct World: Sendable {
+  /// The ways to the hosts.
+  public var doors: any Doors
+  /// Measures.
+  public var prober: any Prober
+  /// The event log.
+  public var journal: any Journal
+  /// Time and chance.
+  public var time: any Timekeeper
+
+  /// A world from its parts.
+  public init(doors: any Doors, prober: any Prober, journal: any Journal, time: any Timekeeper) {
+    self.doors = doors
+    self.prober = prober
+    self.journal = journal
+    self.time = time
+  }
+}
+
+/// What a controller tells while it works.
+public enum ControllerNews: Sendable {
+  /// This happened, and it is durable; the host as it stands behind it, where it concerns one.
+  case happened(StampedEvent, HostSnapshot?)
+  /// The rollout's state or reason has changed.
+  case state(RolloutState, reason: String)
+}
+
+/// Drives one rollout: appends what happens to the journal, then does what the engine decides, each host on its own.
+public actor RolloutController {
+  /// Connections kept open between a host's end and the rollout's, so that a rollback finds them warm.
+  private static let keptConnections = 256
+  /// Steps that talk to a host at the same time.
+  private static let activeSteps = 256
+
+  private let plan: Plan
+  private let world: World
+  private let identity: ControllerIdentity
+  private let news: @Sendable (ControllerNews) -> Void
+  private let limiter = Limiter(activeSteps)
+  private var machine: ControllerMachine<RolloutEngine>
+  private var sessions: [HostSession?]
+  private var tasks: [Task<Void, Never>?]
+  private var notes: [String?]
+  private var lastTold: (RolloutState, String)?
+  private var fault: JournalError?
+  private var rest: CheckedContinuation<Void, Never>?
+  /// Whether `run` has ended: nothing that is said afterwards would be done.
+  private var isOver = false
+  private var commitsBegun = 0
+  private var commitsEnded = 0
+  private var waiting: [(commit: Int, done: CheckedContinuation<Void, Never>)] = []
+
+  /// A controller for a rollout whose past, where it has one, is in `engine` already.
+  public init(
+    engine: RolloutEngine, world: World, identity: ControllerIdentity,
+    news: @escaping @Sendable (ControllerNews) -> Void
+  ) {
+    plan = engine.plan
+    self.world = world
+    self.identity = identity
+    self.news = news
+    machine = ControllerMachine(engine: engine)
+    sessions = engine.plan.hosts.map { _ in nil }
+    tasks = engine.plan.hosts.map { _ in nil }
+    notes = engine.plan.hosts.map { _ in nil }
+  }
+
+  /// Lets these events happen and works until the rollout rests: at its end, or where it waits for a person and nothing is
+  /// under way. Throws where the journal can't be written: nothing new is started then, and the hosts keep their own
+  /// safeguards.
+  public func run(_ events: [RolloutEvent]) async throws(JournalError) -> RolloutState {
+    for event in events { happen(event) }
+    // Something may have been said between the moment of rest and this one.
+    while !isResting {
+      await withCheckedContinuation { rest = $0 }
+    }
+    isOver = true
+    for case let session? in sessions { await session.channel.close() }
+    if let fault { throw fault }
+    return machine.engine.state
+  }
+
+  /// A person says something. Answers once it is durable; false where the controller has ended and does it no more.
+  @discardableResult
+  public func order(_ order: Order) async -> Bool {
+    guard !isOver else { return false }
+    let before = commitsBegun
+    happen(.order(order))
+    // Behind a commit that is under way it waits for the next one.
+    let commit = commitsBegun > before ? commitsBegun : before + 1
+    if fault == nil { await withCheckedContinuation { waiting.append((commit, $0)) } }
+    return fault == nil
+  }
+
+  /// The rollout as it stands, with what each host waits for in place of an empty reason.
+  public func snapshot() -> RolloutSnapshot {
+    var snapshot = machine.engine.snapshot()
+    for place in snapshot.hosts.indices where snapshot.hosts[place].state.isInFlight {
+      if let note = notes[place] {
+        let reason = snapshot.hosts[place].reason
+        snapshot.hosts[place].reason = reason.isEmpty ? note : "\(note) (\(reason))"
+      }
+    }
+    return snapshot
+  }
+
+  /// Why the controller stopped without the rollout's having come to rest.
+  public var stoppedBy: JournalError? { fault }
+
+  private var isResting: Bool {
+    fault != nil || machine.isQuiet && machine.engine.isAtRest
+  }
+
+  private func happen(_ event: RolloutEvent) {
+    let stamped = StampedEvent(event, at: world.time.now, wall: world.time.wall, chance: world.time.chance)
+    act(machine.handle(.event(stamped)))
+  }
+
+  private func act(_ actions: [ControllerMachine<RolloutEngine>.Action]) {
+    for action in actions {
+      switch action {
+      case .commit(let entries): commit(entries)
+      case .perform(let effects): effects.forEach(begin)
+      case .stop(let why):
+        fault = JournalError(
+          why, hint: "mend it and take the rollout up again with `switchyard rollout resume \(plan.id)`")
+        for case let task? in tasks { task.cancel() }
+      }
+    }
+    if isResting {
+      rest?.resume()
+      rest = nil
+    }
+  }
+
+  private func endCommit() {
+    commitsEnded += 1
+    for waiter in waiting where waiter.commit <= commitsEnded || fault != nil { waiter.done.resume() }
+    waiting.removeAll { $0.commit <= commitsEnded || fault != nil }
+  }
+
+  private func commit(_ entries: [JournalEntry]) {
+    commitsBegun += 1
+    Task {
+      do throws(JournalError) {
+        try await world.journal.append(entries, to: plan.id, wall: world.time.wall)
+        tell(entries)
+        act(machine.handle(.committed))
+      } catch {
+        act(machine.handle(.commitFailed(error.description)))
+      }
+      endCommit()
+    }
+  }
+
+  private func tell(_ entries: [JournalEntry]) {
+    for case .event(let event) in entries {
+      if case .step(let host, _, _) = event.event {
+        news(.happened(event, machine.engine.hostSnapshot(host)))
+      } else {
+        news(.happened(event, nil))
+      }
+    }
+    let state = (machine.engine.state, machine.engine.stateReason)
+    if lastTold.map({ $0 != state }) ?? true {
+      lastTold = state
+      news(.state(state.0, reason: state.1))
+    }
+  }
+
+  private func begin(_ effect: RolloutEffect) {
+    switch effect {
+    case .perform(let host, let attempt, let step, let known, let delay):
+      let runner = StepRunner(
+        plan: plan, session: session(host), known: known, prober: world.prober, time: world.time,
+        note: { [weak self] text in
+          // A note is for people only: one that comes late is dropped with the host's step.
+          Task { await self?.note(host, attempt, text) }
+        })
+      notes[host] = nil
+      tasks[host] = Task { [limiter, time = world.time] in
+        let outcome = await Self.outcome(of: step, runner, after: delay, limiter: limiter, time: time)
+        finished(host, attempt, outcome)
+      }
+    case .cancel(let host): tasks[host]?.cancel()
+    case .rest: break
+    }
+  }
+
+  private static func outcome(
+    of step: HostStep, _ runner: StepRunner, after delay: Span, limiter: Limiter, time: any Timekeeper
+  ) async -> StepOutcome {
+    if delay > .zero {
+      do { try await time.sleep(delay) } catch { return .cancelled }
+    }
+    if step.isWaiting { return await runner.run(step) }
+    // A step that changes a host is not ended in its middle: cancelling the outer task doesn't reach it.
+    return await Task { await limiter.run { await runner.run(step) } }.value
+  }
+
+  private func finished(_ host: Int, _ attempt: Int, _ outcome: StepOutcome) {
+    tasks[host] = nil
+    notes[host] = nil
+    guard fault == nil else { return }
+    happen(.step(host: host, attempt: attempt, outcome))
+    let phase = machine.engine.hostSnapshot(host).state
+    if phase.isEnd, tasks[host] == nil, plan.hosts.count > Self.keptConnections, let session = sessions[host]
+    {
+      Task { await session.channel.close() }
+    }
+  }
+
+  private func note(_ host: Int, _ attempt: Int, _ text: String) {
+    guard tasks[host] != nil, machine.engine.attempt(of: host) == attempt else { return }
+    notes[host] = text
+  }
+
+  private func session(_ host: Int) -> HostSession {
+    if let session = sessions[host] { return session }
+    let session = HostSession(
+      host: plan.hosts[host], setup: AgentSetup(agent: plan.agent, host: plan.hosts[host].name),
+      channel: world.doors.channel(to: plan.hosts[host]), identity: identity, time: world.time)
+    sessions[host] = session
+    return session
+  }
+}

@@ -1,0 +1,53 @@
+import HostProtocol
+import Ports
+import RolloutModel
+
+/// Does one step for one host and says what came of it.
+struct StepRunner: Sendable {
+  let plan: Plan
+  let session: HostSession
+  let known: HostKnowledge
+  let prober: any Prober
+  let time: any Timekeeper
+  /// Tells people what is waited for.
+  let note: @Sendable (String) -> Void
+
+  func run(_ step: HostStep) async -> StepOutcome {
+    do throws(StepFailure) {
+      switch step {
+      case .preflight: return .cleared(try await preflight())
+      case .stage(let again): return try await stage(again: again)
+      case .start: return try await start()
+      case .gate: return try await gate()
+      case .flip(let passed): return try await flip(gatePassed: passed)
+      case .prove: return try await prove()
+      case .confirm: return try await confirm()
+      case .soak(let span): return try await soak(span)
+      case .promote: return try await promote()
+      case .restore(let refuse, let reason): return try await restore(refuse: refuse, reason: reason)
+      case .reconcile: return .standing(try await reconcile())
+      case .retain: return try await retain()
+      }
+    } catch {
+      return .failed(error)
+    }
+  }
+
+  var agent: AgentName { plan.agent.name }
+  var host: Host { session.host }
+
+  /// The release for this host, once its architecture is known.
+  func release() throws(StepFailure) -> IdentifiedRelease {
+    try ReleaseIdentity.release(of: plan, for: known.architecture)
+  }
+}
+
+extension HostStep {
+  /// Whether the step waits for time to pass, so that it may be ended early.
+  var isWaiting: Bool {
+    switch self {
+    case .gate, .prove, .soak: true
+    default: false
+    }
+  }
+}

@@ -1,0 +1,29 @@
+import RolloutModel
+
+/// Where things are on a host; a prefix puts them all elsewhere.
+package struct HostFiles: Hashable, Sendable {
+  private let prefix: String
+
+  /// The places of a real host, or those below `prefix`.
+  package init(prefix: String = "") { self.prefix = prefix }
+
+  /// The programs and the releases of all agents.
+  package var store: String { "\(prefix)/opt/switchyard" }
+  /// The folder of the host program that units and timers run.
+  package var programs: String { "\(store)/bin" }
+  /// The host program that units and timers run.
+  package var program: String { "\(programs)/switchyard-host" }
+  /// Where people find it.
+  package var commands: String { "\(prefix)/usr/local/sbin" }
+  /// The state of all agents.
+  package var states: String { "\(prefix)/var/lib/switchyard" }
+  /// The units that administrators and we write.
+  package var units: String { "\(prefix)/etc/systemd/system" }
+
+  /// An agent's state and lock.
+  package func state(of agent: AgentName) -> String { "\(states)/\(agent)" }
+  /// Where the default unit lets an agent write (StateDirectory=).
+  package func data(of agent: AgentName) -> String { "\(prefix)/var/lib/switchyard-agents/\(agent)" }
+  /// The environment of an agent's slots.
+  package func settings(of agent: AgentName) -> String { "\(prefix)/etc/switchyard/\(agent)" }
+}

@@ -1,0 +1,70 @@
+import Glibc
+import RolloutModel
+import SystemdBus
+
+/// The host's own copy of this program, and the units that run it. What a controller pushed may vanish; what undoes a flip
+/// must not.
+struct Installation {
+  let files: HostFiles
+  let bus: SystemBus
+
+  private static let restore = "switchyard-restore.service"
+  private static let trafficGuard = "switchyard-guard.service"
+
+  /// Makes the installation that of this program; does nothing where it is.
+  func bringUp() throws(HostFailure) {
+    let newProgram = try copyProgram()
+    let units = try FileTree.makeFolder(files.units)
+    let newRestore = try replace(ShippedUnits.restore, Self.restore, in: units, at: files.units, 0o644)
+    let newGuard = try replace(
+      ShippedUnits.trafficGuard, Self.trafficGuard, in: units, at: files.units, 0o644)
+    let wanted = [Self.restore, Self.trafficGuard]
+    let enabled = wanted.allSatisfy { access("\(files.units)/multi-user.target.wants/\($0)", F_OK) == 0 }
+    guard newProgram || newRestore || newGuard || !enabled else { return }
+    let result = try asking("setting up the host's own units") { () throws(BusError) in
+      if !enabled { try bus.enable(wanted) }
+      // Units that systemd has not read yet need no reload.
+      var stale = false
+      for unit in wanted where try bus.isStale(unit) { stale = true }
+      if stale { try bus.reload() }
+      return try bus.restart(Self.trafficGuard, deadline: .seconds(20))
+    }
+    if case .failed(let why) = result {
+      throw HostFailure(
+        .system, "\(Self.trafficGuard) did not start: \(escapedForTerminal(why))",
+        hint: "see `journalctl -u \(Self.trafficGuard)` on the host")
+    }
+  }
+
+  /// Removes all of it; for a host on which no agent is left.
+  func takeDown() throws(HostFailure) {
+    let wanted = [Self.restore, Self.trafficGuard]
+    try asking("removing the host's own units") { () throws(BusError) in
+      try bus.disable(wanted)
+      for unit in wanted { _ = try bus.stop(unit, deadline: .seconds(20)) }
+    }
+    let units = try FileTree.makeFolder(files.units)
+    for unit in wanted { try FileTree.remove(unit, in: units) }
+    try asking("removing the host's own units") { () throws(BusError) in try bus.reload() }
+    try FileTree.remove("bin", in: try FileTree.makeFolder(files.store))
+    try FileTree.remove("switchyard-host", in: try FileTree.makeFolder(files.commands))
+  }
+
+  /// True where the program was another one.
+  private func copyProgram() throws(HostFailure) -> Bool {
+    let own = try FileTree.openFile("/proc/self/exe")
+    let programs = try FileTree.makeFolder(files.programs)
+    try linkCommand()
+    if try FileTree.isCopy("switchyard-host", in: programs, of: own) { return false }
+    try FileTree.copy(own, to: "switchyard-host", in: programs, mode: 0o755)
+    return true
+  }
+
+  /// For people: a link in the search path, unless something of that name is there already.
+  private func linkCommand() throws(HostFailure) {
+    let commands = try FileTree.makeFolder(files.commands)
+    guard symlinkat(files.program, commands.number, "switchyard-host") == 0 || errno == EEXIST else {
+      throw systemFailure("linking \(files.commands)/switchyard-host")
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import MarkedYAML
+import RolloutModel
+
+/// Reads agent files.
+public enum AgentFile {
+  /// The agent in a file; a unit that it names is read too. Errors: everything that is wrong, each with its place.
+  public static func load(path: String) throws(FileProblems) -> AgentDefinition {
+    try parse(BoundedFile.read(path: path), name: path)
+  }
+
+  /// The agent in a text; errors call it `name`, and a unit's path begins at that name's folder.
+  public static func parse(text: String, name: String) throws(FileProblems) -> AgentDefinition {
+    try parse(Array(text.utf8), name: name)
+  }
+
+  /// The agent in a file's bytes; errors call the file `name`, and a unit's path begins at that name's folder.
+  public static func parse(_ bytes: [UInt8], name: String) throws(FileProblems) -> AgentDefinition {
+    let node = try MarkedYAML.parse(bytes, file: name)
+    let diagnostics = Diagnostics(file: name)
+    let agent = Shape<AgentDefinition>.agent(folder: folder(of: name)).read(node, diagnostics)
+    try diagnostics.throwIfAny()
+    guard let agent else {
+      throw FileProblems(file: name, what: "the file is no agent file", instead: "begin it with agent: NAME")
+    }
+    return agent
+  }
+
+  private static func folder(of path: String) -> String {
+    path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
+  }
+}
+
+extension Shape where Value == AgentDefinition {
+  /// A whole agent file; `folder` is where a unit's path begins, with its slash.
+  static func agent(folder: String) -> Shape {
+    let program = ProgramFields()
+    let place = PlacementFields(folder: folder)
+    let checks = CheckFields()
+    return .record("an agent file", program.descriptions + place.descriptions + checks.descriptions) {
+      record in
+      let program = program.read(record)
+      let place = place.read(record, agent: program?.name)
+      let checks = checks.read(record)
+      guard let program, let place, let checks else { return nil }
+      return AgentDefinition(
+        name: program.name, user: program.user, strip: program.strip, exec: program.exec, args: program.args,
+        environment: program.environment, slots: place.slots, publicPort: place.publicPort,
+        traffic: place.traffic,
+        drain: place.drain, concurrent: place.concurrent, unitTemplate: place.unit, adopt: place.adopt,
+        health: checks.health, dependencies: checks.dependencies)
+    }
+  }
+}
+
+/// What runs.
+private struct ProgramFields: Sendable {
+  let name = Field("agent", "the agent's name", .agentName)
+  let user = Field("user", "the user that the units run as", .user)
+  let strip = Field(
+    "strip", "leading folders of the archive to drop", .integer("strip", 0...16), default: Defaults.strip)
+  let exec = Field("exec", "the program's path inside the release", .pathInRelease)
+  let args = Field(
+    "args", "the program's arguments",
+    Shape<[String]>.list(of: .template("an argument", upTo: 4096), "args", count: 0...256),
+    otherwise: [])
+  let environment = Field("environment", "variables of both slots", .environment, otherwise: [])
+
+  var descriptions: [FieldDescription] {
+    [
+      name.description, user.description, strip.description, exec.description, args.description,
+      environment.description,
+    ]
+  }
+
+  func read(
+    _ record: RecordReader
+  ) -> (
+    name: AgentName, user: String, strip: Int, exec: String, args: [String],
+    environment: [EnvironmentVariable]
+  )? {
+    let name = record.read(name)
+    let user = record.read(user)
+    let strip = record.read(strip)
+    let exec = record.read(exec)
+    let args = record.read(args)
+    let environment = record.read(environment)
+    guard let name, let user, let strip, let exec, let args, let environment else { return nil }
+    return (name, user, strip, exec, args, environment)
+  }
+}
+
+/// What says whether it works.
+private struct CheckFields: Sendable {
+  let health = Field(
+    "health", "the default gate's probes", Shape<[ProbeDefinition]>.list(of: .probe, "health", count: 1...16))
+  let dependencies = Field(
+    "dependencies", "what is checked on the host before anything is changed",
+    Shape<[Dependency]>.list(of: .dependency, "dependencies", count: 0...64), otherwise: [])
+
+  var descriptions: [FieldDescription] { [health.description, dependencies.description] }
+
+  func read(_ record: RecordReader) -> (health: [ProbeDefinition], dependencies: [Dependency])? {
+    let health = record.read(health)
+    let dependencies = record.read(dependencies)
+    guard let health, let dependencies else { return nil }
+    return (health, dependencies)
+  }
+}

@@ -1,0 +1,130 @@
+import RolloutModel
+
+/// What samples have shown so far.
+public enum Verdict: Hashable, Sendable {
+  /// Not decided: how many healthy rounds in a row of how many, and what was wrong last.
+  case undecided(healthy: Int, needed: Int, lastReason: String?)
+  /// Enough healthy rounds in a row.
+  case passed
+  /// It will not pass any more, and why.
+  case failed(String)
+}
+
+/// Counts healthy rounds in a row until a gate passes or fails. A round asks every probe once and is healthy when all
+/// answers are; an answer that is unknown, late or of another version is not. Holds no samples.
+public struct GateReducer: Sendable {
+  private let gate: Gate
+  private let began: Moment
+  private var streak = 0
+  private var wrongInARow = 0
+  private var lastReason: String?
+
+  /// A gate that begins now, by the controller's clock.
+  public init(_ gate: Gate, began: Moment) {
+    self.gate = gate
+    self.began = began
+  }
+
+  /// When the gate must have passed.
+  public var deadline: Moment { began + gate.deadline }
+
+  /// Takes in one round's answers at the time they were complete. A round without answers is not healthy.
+  public mutating func take(_ round: [Sample], at now: Moment) -> Verdict {
+    let bad = round.first(where: { gate.complaint(about: $0) != nil })
+    if let bad {
+      lastReason = gate.complaint(about: bad)
+    } else if round.isEmpty {
+      lastReason = "no probe was asked"
+    }
+    let isHealthy = bad == nil && !round.isEmpty
+    streak = isHealthy ? streak + 1 : 0
+    if case .wrongVersion = bad?.outcome { wrongInARow += 1 } else { wrongInARow = 0 }
+    // At least one: a gate that asks for nothing would pass unasked.
+    if streak >= max(gate.successes, 1), now.since(began) <= gate.deadline { return .passed }
+    if wrongInARow >= max(gate.successes, 2) {
+      return .failed("another version answers: \(lastReason ?? "")")
+    }
+    return check(at: now)
+  }
+
+  /// The verdict as time goes on without a round.
+  public func check(at now: Moment) -> Verdict {
+    guard now.since(began) < gate.deadline else {
+      let last = lastReason.map { "; last: \($0)" } ?? "; nothing was answered"
+      return .failed("\(streak) of \(gate.successes) healthy answers in a row within \(gate.deadline)\(last)")
+    }
+    return .undecided(healthy: streak, needed: gate.successes, lastReason: lastReason)
+  }
+}
+
+/// Watches a flipped host through its soak. Only samples that the candidate served count: what could not be asked is
+/// neither healthy nor a breach.
+public struct SoakReducer: Sendable {
+  private let length: Span
+  private let gate: Gate
+  private let tolerance: Int
+  private let began: Moment
+  private var healthy = 0
+  private var badInARow = 0
+  private var lastReason: String?
+
+  /// A soak that begins now and bears `tolerance` unhealthy rounds in a row.
+  public init(length: Span, gate: Gate, tolerance: Int, began: Moment) {
+    self.length = length
+    self.gate = gate
+    self.tolerance = tolerance
+    self.began = began
+  }
+
+  /// Healthy rounds so far.
+  public var samples: Int { healthy }
+
+  /// Takes in one round's answers at the time they were complete.
+  public mutating func take(_ round: [Sample], at now: Moment) -> Verdict {
+    let asked = round.filter { sample in
+      if case .notAsked = sample.outcome { false } else { true }
+    }
+    if let complaint = gate.complaint(about: asked) {
+      badInARow += 1
+      lastReason = complaint
+      if badInARow > tolerance {
+        return .failed(
+          "\(badInARow) unhealthy answers in a row in the soak, \(tolerance) borne; last: \(complaint)"
+        )
+      }
+    } else if !asked.isEmpty, asked.count == round.count {
+      badInARow = 0
+      healthy += 1
+    }
+    return check(at: now)
+  }
+
+  /// The verdict as time goes on: after the soak's length there must have been as many healthy rounds as the gate asks for,
+  /// and the last one must not have been bad; the gate's deadline is the longest that is waited for them.
+  public func check(at now: Moment) -> Verdict {
+    let elapsed = now.since(began)
+    // A soak of no length adds no samples to those that proved the flip.
+    if elapsed >= length, badInARow == 0, healthy >= gate.successes || length == .zero { return .passed }
+    if elapsed.milliseconds > length.milliseconds + gate.deadline.milliseconds {
+      let last = lastReason.map { "; last: \($0)" } ?? ""
+      return .failed("\(healthy) healthy answers by the end of the soak, \(gate.successes) needed\(last)")
+    }
+    return .undecided(healthy: healthy, needed: gate.successes, lastReason: lastReason)
+  }
+}
+
+extension Gate {
+  /// What is wrong with the first answer that is not healthy, or late; nil where there is none.
+  fileprivate func complaint(about round: [Sample]) -> String? {
+    for sample in round {
+      if let complaint = complaint(about: sample) { return complaint }
+    }
+    return nil
+  }
+
+  /// What is wrong with an answer; nil for one that is healthy and in time.
+  fileprivate func complaint(about sample: Sample) -> String? {
+    if let reason = sample.reason { return reason }
+    return sample.took > timeout ? "the answer took \(sample.took), more than \(timeout)" : nil
+  }
+}

@@ -1,0 +1,298 @@
+import RolloutModel
+
+/// How one host travels: what the outcome of each step leads to.
+extension RolloutEngine {
+  /// Lost connections in a row after which a host that was begun is given up: with the backoff about a minute and a half.
+  static let mostLost = 8
+  /// Attempts to reach a host that was not begun.
+  static let mostUnreachable = 2
+  /// Attempts to restore a host before it is quarantined.
+  static let mostRestores = 3
+  /// Times that a host is begun anew because no confirm reached it.
+  static let mostUnconfirmed = 2
+  /// Times that a host that was begun has to be asked anew how it stands, in all, before it is given up and undone: a fault that
+  /// comes back at the same step must not keep a rollout from its end.
+  static let mostSetbacks = 32
+
+  mutating func conclude(_ host: Int, _ outcome: StepOutcome) {
+    guard let step = hosts[host].step else { return }
+    let outcome = step.canEnd(in: outcome) ? outcome : .failed(.misplaced(outcome, step))
+    switch outcome {
+    case .failed, .cancelled: break  // neither is a sign that the host answers
+    default: hosts[host].lost = 0
+    }
+    if case .retain = step {
+      concludeRetain(host, outcome)
+      return
+    }
+    if let undo = hosts[host].undo, !isRestore(step) {
+      clearStep(host)
+      undoWanted(host, undo, outcome)
+      return
+    }
+    switch outcome {
+    case .failed(let failure): fail(host, step, failure)
+    case .cancelled: fail(host, step, StepFailure(.lost, "the \(step.word) step was ended early"))
+    case .standing(let standing): stand(host, standing)
+    case .cleared(let result): cleared(host, result)
+    case .staged: perform(host, .start)
+    case .started(let bootID, let invocation):
+      hosts[host].known.bootID = bootID
+      hosts[host].known.invocation = invocation
+      perform(host, .gate)
+    case .gatePassed(let moment): perform(host, .flip(gatePassed: moment))
+    case .flipped: perform(host, .prove)
+    case .proven: perform(host, .confirm)
+    case .confirmed: perform(host, .soak(soak(of: host)))
+    case .soaked: perform(host, .promote)
+    case .promoted: promote(host)
+    case .restored: end(host, hosts[host].leaveOut ? .skipped : .restored)
+    case .retained: clearStep(host)
+    }
+  }
+
+  private func isRestore(_ step: HostStep) -> Bool {
+    if case .restore = step { true } else { false }
+  }
+
+  private func soak(of host: Int) -> Span { plan.waves[waveOf(host)].soak }
+
+  private mutating func cleared(_ host: Int, _ result: PreflightResult) {
+    clearedPreflights += 1
+    hosts[host].known.architecture = result.architecture
+    hosts[host].known.release = result.release
+    hosts[host].known.from = result.from
+    hosts[host].known.fromVersion = result.fromVersion
+    hosts[host].known.candidate = result.candidate
+    guard !result.isLive else {
+      hosts[host].reason = "this release was live already"
+      end(host, .promoted)
+      return
+    }
+    hosts[host].touched = true
+    perform(host, .stage(again: hosts[host].again || plan.again != nil))
+  }
+
+  /// Where a host stands decides with which step it goes on.
+  private mutating func stand(_ host: Int, _ standing: HostStanding) {
+    switch standing {
+    case .untouched:
+      // Much may have changed since the preflight, and a flip's name is used once.
+      begin(host)
+    case .candidateRuns(let bootID, let invocation):
+      hosts[host].known.bootID = bootID
+      hosts[host].known.invocation = invocation
+      perform(host, .gate)
+    case .armed: perform(host, .prove)
+    case .confirmed(let bootID, let invocation):
+      hosts[host].known.bootID = bootID
+      hosts[host].known.invocation = invocation
+      perform(host, .soak(soak(of: host)))
+    case .promoted: promote(host)
+    case .undone(let unconfirmed, let why):
+      if unconfirmed, hosts[host].unconfirmed < Self.mostUnconfirmed {
+        // The controller's failure, not the release's: no budget is spent.
+        hosts[host].unconfirmed += 1
+        hosts[host].reason = "begun anew: \(why)"
+        returnToPending(host)
+      } else {
+        giveUp(host, StepFailure(.undone, why), refuse: !unconfirmed)
+      }
+    case .quarantined(let why):
+      hosts[host].reason = why
+      end(host, .quarantined)
+      charge(host)
+    }
+  }
+
+  private mutating func promote(_ host: Int) {
+    hosts[host].reason = ""
+    hosts[host].lastLines = []
+    end(host, .promoted)
+  }
+
+  mutating func returnToPending(_ host: Int) {
+    clearStep(host)
+    enter(host, .pending)
+    requeued.append(host)
+  }
+
+  private mutating func fail(_ host: Int, _ step: HostStep, _ failure: StepFailure) {
+    hosts[host].lastLines = failure.lastLines
+    switch failure.kind {
+    case .unreachable where !hosts[host].touched: failUnreachable(host, failure)
+    case .unreachable, .lost: failLost(host, step, failure)
+    case .undone where isRestore(step): failRestore(host, step, failure)
+    case .undone:
+      // The host says what it did when it is asked.
+      askAnew(host, failure, after: .zero)
+    case .quarantined:
+      hosts[host].reason = text(of: failure)
+      end(host, .quarantined)
+      charge(host)
+    case .leaseLost:
+      hosts[host].reason = text(of: failure)
+      if case .stage = step { hosts[host].touched = false }
+      end(host, hosts[host].touched ? .quarantined : .failed)
+      charge(host)
+    case .shared: failShared(host, step, failure)
+    case .precondition where !hosts[host].touched: failPrecondition(host, failure)
+    case .host, .gate, .busy, .precondition:
+      if isRestore(step) {
+        failRestore(host, step, failure)
+      } else if hosts[host].touched {
+        giveUp(host, failure, refuse: isToBlame(step, failure))
+      } else {
+        hosts[host].reason = text(of: failure)
+        end(host, .failed)
+        charge(host)
+      }
+    }
+  }
+
+  /// Whether the release is at fault: only one that was started can be, and not for what the host lacks.
+  private func isToBlame(_ step: HostStep, _ failure: StepFailure) -> Bool {
+    switch step {
+    case .preflight, .stage, .reconcile, .restore, .retain: false
+    case .start, .gate, .flip, .prove, .confirm, .soak, .promote: failure.kind != .precondition
+    }
+  }
+
+  private mutating func failUnreachable(_ host: Int, _ failure: StepFailure) {
+    hosts[host].lost += 1
+    hosts[host].reason = text(of: failure)
+    if hosts[host].lost < Self.mostUnreachable {
+      perform(host, .preflight, after: backoff(hosts[host].lost))
+    } else {
+      end(host, .unreachable)
+      chargeUnreachable()
+    }
+  }
+
+  private mutating func failLost(_ host: Int, _ step: HostStep, _ failure: StepFailure) {
+    hosts[host].lost += 1
+    hosts[host].reason = text(of: failure)
+    guard hosts[host].lost <= Self.mostLost else {
+      end(host, .unreachable)
+      if hosts[host].touched { charge(host) } else { chargeUnreachable() }
+      return
+    }
+    let delay = backoff(hosts[host].lost)
+    if isRestore(step) {
+      perform(host, step, after: delay)
+    } else {
+      askAnew(host, failure, after: delay)
+    }
+  }
+
+  /// How the host stands is not known: it is asked, and goes on from there.
+  private mutating func askAnew(_ host: Int, _ failure: StepFailure, after delay: Span) {
+    hosts[host].setbacks += 1
+    if !hosts[host].touched {
+      perform(host, .preflight, after: delay)
+    } else if hosts[host].setbacks > Self.mostSetbacks {
+      giveUp(host, failure, refuse: false)
+    } else {
+      perform(host, .reconcile, after: delay)
+    }
+  }
+
+  private mutating func failShared(_ host: Int, _ step: HostStep, _ failure: StepFailure) {
+    pause("\(plan.hosts[host].name): \(text(of: failure))")
+    switch step {
+    case .preflight, .stage:
+      hosts[host].reason = text(of: failure)
+      returnToPending(host)
+    case .restore: failRestore(host, step, failure)
+    default:
+      hosts[host].lost += 1
+      askAnew(host, failure, after: backoff(hosts[host].lost))
+    }
+  }
+
+  private mutating func failPrecondition(_ host: Int, _ failure: StepFailure) {
+    preconditionFailures += 1
+    hosts[host].reason = text(of: failure)
+    end(host, .failed)
+    if preconditionFailures >= 3, preconditionFailures > clearedPreflights {
+      // Something that many hosts need is down: nobody's release is at fault, and no budget is spent.
+      pause("the same kind of precondition fails on \(preconditionFailures) hosts: \(text(of: failure))")
+    } else {
+      charge(host)
+    }
+  }
+
+  private mutating func failRestore(_ host: Int, _ step: HostStep, _ failure: StepFailure) {
+    hosts[host].failedRestores += 1
+    hosts[host].reason = text(of: failure)
+    if hosts[host].failedRestores < Self.mostRestores {
+      perform(host, step, after: backoff(hosts[host].failedRestores))
+    } else {
+      end(host, .quarantined)
+      charge(host)
+    }
+  }
+
+  /// The host has failed: it's charged, and undone.
+  private mutating func giveUp(_ host: Int, _ failure: StepFailure, refuse: Bool) {
+    hosts[host].reason = text(of: failure)
+    hosts[host].failedRestores = 0
+    hosts[host].lost = 0
+    perform(host, .restore(refuse: refuse, reason: failure.reason))
+    charge(host)
+  }
+
+  /// The rollout wanted the host undone, and its step has come to an end.
+  private mutating func undoWanted(_ host: Int, _ undo: HostRun.Undo, _ outcome: StepOutcome) {
+    hosts[host].undo = nil
+    var undo = undo
+    if case .failed(let failure) = outcome, failure.kind == .gate { undo.refuse = true }
+    if case .failed(let failure) = outcome, failure.kind == .quarantined {
+      hosts[host].reason = text(of: failure)
+      end(host, .quarantined)
+    } else if hosts[host].touched {
+      beginRestore(host, undo)
+    } else if hosts[host].leaveOut {
+      end(host, .skipped)
+    } else {
+      enter(host, .pending)
+    }
+  }
+
+  mutating func beginRestore(_ host: Int, _ undo: HostRun.Undo) {
+    hosts[host].failedRestores = 0
+    hosts[host].lost = 0
+    if hosts[host].reason.isEmpty || !hosts[host].isCharged { hosts[host].reason = undo.reason }
+    perform(host, .restore(refuse: undo.refuse, reason: undo.reason))
+  }
+
+  /// Retention that could not be started is told, and leaves the host promoted: its old slot is simply kept.
+  private mutating func concludeRetain(_ host: Int, _ outcome: StepOutcome) {
+    if case .failed(let failure) = outcome {
+      hosts[host].lost += 1
+      if hosts[host].undo == nil, hosts[host].lost < Self.mostRestores,
+        failure.kind == .lost || failure.kind == .unreachable
+      {
+        perform(host, .retain, after: backoff(hosts[host].lost))
+        return
+      }
+      hosts[host].reason = "promoted; the old slot is kept until told otherwise: \(text(of: failure))"
+    }
+    hosts[host].isRetained = true
+    clearStep(host)
+    if let undo = hosts[host].undo {
+      hosts[host].undo = nil
+      beginRestore(host, undo)
+    }
+  }
+
+  mutating func end(_ host: Int, _ phase: HostPhase) {
+    clearStep(host)
+    hosts[host].undo = nil
+    enter(host, phase)
+  }
+
+  func text(of failure: StepFailure) -> String {
+    failure.hint.isEmpty ? failure.reason : "\(failure.reason); \(failure.hint)"
+  }
+}

@@ -1,0 +1,326 @@
+"""Drive the `switchyard` program against a test fleet, as its users do: files in, exit codes and JSON out."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import agents
+from fleet import Fleet
+from fleetkit import preconditions
+from fleetkit.processes import wait_until
+
+HERE = Path(__file__).resolve().parent
+PROGRAM = Path(os.environ.get("SWITCHYARD_BIN", HERE.parent.parent / ".build/release")) / "switchyard"
+PROMOTED, TOOL_ERROR, INVALID, ROLLED_BACK, INCOMPLETE, PAUSED, HALTED, EXCEPTIONS, ABORTED, WOULD_FAIL = range(10)
+TIMED_OUT = 124
+LONGEST = 180.0
+
+
+@dataclass
+class Agent:
+    """An agent of a test: a name and ports of its own, so that tests don't meet on a host."""
+
+    name: str
+    index: int
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def public(self) -> int:
+        return 8400 + self.index
+
+    @property
+    def slots(self) -> dict[str, int]:
+        return {"blue": 7000 + 2 * self.index, "green": 7001 + 2 * self.index}
+
+    @property
+    def trigger(self) -> str:
+        """The file on a host whose appearance makes a late sick release sick."""
+        return f"/run/sick-{self.name}"
+
+    def file(self) -> dict[str, Any]:
+        base: dict[str, Any] = {
+            "agent": self.name, "user": "root", "exec": "bin/agent", "slots": self.slots, "public_port": self.public,
+            "traffic": "nftables", "drain": "2s", "environment": {"SICKLY_AFTER": self.trigger},
+            "health": [{"http": "/health", "expect": {"status": 200, "json": {"version": "{{ version }}"}}}],
+        }
+        return {**base, **self.fields}
+
+
+def policy(soak: str = "1s", **fields: Any) -> dict[str, Any]:
+    """A policy for tests: a canary, then all others."""
+    waves = [{"name": "canary", "hosts": 1, "soak": soak}, {"name": "rest", "hosts": "100%", "batch": "100%", "soak": soak}]
+    base: dict[str, Any] = {
+        "policy": "test", "waves": waves, "on_breach": "rollback", "confirm_within": "20s",
+        "gate": {"successes": 3, "interval": "200ms", "timeout": "1s", "deadline": "10s"},
+        "budget": {"canary": 0, "wave": 0, "fleet": 0, "unreachable": 0},
+    }
+    return {**base, **fields}
+
+
+def at_once() -> dict[str, Any]:
+    """A policy for what a test needs beforehand: all hosts together, as fast as it goes."""
+    return policy(waves=[{"name": "all", "hosts": "100%", "batch": "100%", "soak": "100ms"}],
+                  gate={"successes": 1, "interval": "100ms", "timeout": "2s", "deadline": "30s"})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def said(self) -> str:
+        return f"exit {self.code}\n{self.stdout}\n{self.stderr}"
+
+
+class Command:
+    """A `switchyard` command under way."""
+
+    def __init__(self, arguments: list[str], **environment: str) -> None:
+        self._out = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+        self._err = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+        self.process = subprocess.Popen([str(PROGRAM), *arguments], stdin=subprocess.DEVNULL, stdout=self._out,
+                                        stderr=self._err, start_new_session=True, env={**os.environ, **environment})
+
+    def end(self, within: float = LONGEST) -> Outcome:
+        try:
+            code = self.process.wait(within)
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
+        texts = []
+        for file in (self._out, self._err):
+            file.seek(0)
+            texts.append(file.read())
+            file.close()
+        return Outcome(code, *texts)
+
+    def kill(self) -> None:
+        """As if the controller's machine had lost it."""
+        self.process.kill()
+        self.process.wait()
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        self.process.send_signal(signal.SIGINT)
+
+    def complaints(self) -> str:
+        """What it has written to standard error so far."""
+        return os.pread(self._err.fileno(), 1 << 20, 0).decode("utf-8", "replace")
+
+
+class Site:
+    """A fleet with a state folder: what a release manager works with."""
+
+    def __init__(self, fleet: Fleet, folder: Path, archives: dict[str, agents.Archive], login: str = "root") -> None:
+        self.fleet = fleet
+        self.folder = folder
+        self.archives = archives
+        self.inventory = fleet.describe()["inventory"][login]  # type: ignore[index]
+        self.state = folder / f"state-{login}"
+        self._files = 0
+
+    def write(self, content: dict[str, Any]) -> str:
+        """A file in JSON, which is YAML too."""
+        self._files += 1
+        path = self.folder / f"file-{self._files}.yml"
+        path.write_text(json.dumps(content), encoding="utf-8")
+        return str(path)
+
+    def command(self, *arguments: str) -> Command:
+        return Command([*arguments], SWITCHYARD_STATE=str(self.state))
+
+    def run(self, *arguments: str) -> Outcome:
+        return self.command(*arguments).end()
+
+    def hosts(self, verb: str, agent: Agent, *more: str) -> Outcome:
+        """A `hosts` verb; it needs no journal and gets none."""
+        named = [] if verb == "list" else ["--agent", self.write(agent.file())]
+        return Command(["hosts", verb, "--inventory", self.inventory, *named, *more],
+                       SWITCHYARD_STATE=str(self.folder / "no-journal")).end()
+
+    def start(
+        self, agent: Agent, release: str, rules: dict[str, Any] | None = None, *more: str, verb: str = "start"
+    ) -> Command:
+        archive = self.archives[release]
+        yes = ["--yes"] if verb == "start" else []
+        return self.command(
+            "rollout", verb, "--inventory", self.inventory, "--agent", self.write(agent.file()),
+            "--policy", self.write(rules or policy()), "--version", archive.version, "--archive", archive.file,
+            *yes, *more)
+
+    def roll_out(self, agent: Agent, release: str, rules: dict[str, Any] | None = None, *more: str) -> Outcome:
+        return self.start(agent, release, rules, *more).end()
+
+    def status(self, *rollout: str) -> dict[str, Any]:
+        """How a rollout stands, the newest where none is named."""
+        outcome = self.run("rollout", "status", *rollout, "--output", "json")
+        if outcome.code not in range(10):
+            raise AssertionError(outcome.said)
+        status: dict[str, Any] = json.loads(outcome.stdout)
+        return status
+
+    def states(self, *rollout: str) -> dict[str, str]:
+        return {host["host"]: host["state"] for host in self.status(*rollout)["hosts"]}
+
+    def answer(self, agent: Agent, host: str, port: int | None = None) -> str:
+        """The version that clients get on a host, or what went wrong."""
+        address = self.fleet.network.ipv4(self.fleet.host(host).number)
+        try:
+            with urlopen(f"http://{address}:{port or agent.public}/", timeout=3) as response:
+                return str(json.load(response)["version"])
+        except (OSError, ValueError) as error:
+            return f"{type(error).__name__}: {error}"
+
+    def answers(self, agent: Agent) -> dict[str, str]:
+        return {host.name: self.answer(agent, host.name) for host in self.fleet.hosts}
+
+    def on_host(self, host: str, *argv: str) -> str:
+        return self.fleet.execute(host, argv).stdout
+
+    def on_record(self, host: str, agent: Agent) -> dict[str, Any]:
+        """What the host itself knows of the agent."""
+        said = self.on_host(host, "/opt/switchyard/bin/switchyard-host", "status", agent.name, "--json")
+        record: dict[str, Any] = json.loads(said)
+        return record
+
+    def traces(self, host: str) -> list[str]:
+        """All that Switchyard could have changed on a host: files with size and time, folders, firewall, processes."""
+        folders = ["/opt", "/etc", "/var/lib/switchyard", "/var/lib/switchyard-agents", "/run/systemd/system"]
+        found = self.on_host(host, "find", *folders, "-type", "d", "-printf", "%p/ %m\n", "-o",
+                             "-printf", "%p %y %s %m %T@ %l\n").splitlines()
+        found += self.on_host(host, "systemctl", "list-units", "--all", "--plain", "--no-legend", "--full",
+                              "--type=service,timer").splitlines()
+        return sorted(found) + self.on_host(host, "nft", "list", "ruleset").splitlines()
+
+    @contextmanager
+    def load(self, agent: Agent, *more: str) -> Iterator[Callable[[], dict[str, Any]]]:
+        """Clients on every host; the value, called, ends them and says what they saw."""
+        self._files += 1
+        output = self.folder / f"load-{self._files}.json"
+        argv = [sys.executable, str(HERE / "load.py"), "--rate", "20", "--seconds", "300", "--output", str(output), *more]
+        for host in self.fleet.hosts:
+            argv += ["--url", f"http://{host.network.ipv4(host.number)}:{agent.public}/"]
+        clients = subprocess.Popen(argv, stderr=subprocess.PIPE)
+        assert clients.stderr is not None
+        clients.stderr.readline()  # they say that they run
+
+        def finish() -> dict[str, Any]:
+            clients.send_signal(signal.SIGTERM)
+            clients.wait(60)
+            report: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
+            return report
+
+        try:
+            yield finish
+        finally:
+            if clients.poll() is None:
+                clients.kill()
+                clients.wait()
+            clients.stderr.close()
+
+
+@functools.cache
+def all_archives() -> dict[str, agents.Archive]:
+    """Built once for all tests of a run."""
+    folder = tempfile.mkdtemp(prefix="rollout-archives-")
+    atexit.register(shutil.rmtree, folder)
+    return {archive.name: archive for archive in agents.build(Path(folder))}
+
+
+class RolloutTest(unittest.TestCase):
+    """A test class's hosts and archives; each test takes an agent of its own."""
+
+    hosts = 2
+    login = "root"
+    site: Site
+    fleet: Fleet
+    _agents = 0
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        preconditions.require()
+        if not PROGRAM.exists():
+            raise AssertionError(f"{PROGRAM} is not there: make build")
+        temporary = tempfile.TemporaryDirectory(prefix="rollout-test-")
+        cls.addClassCleanup(temporary.cleanup)
+        folder = Path(temporary.name)
+        cls.fleet = Fleet.up(folder / "fleet", cls.hosts)
+        cls.addClassCleanup(cls.fleet.down)
+        cls.site = Site(cls.fleet, folder, all_archives(), cls.login)
+
+    def agent(self, **fields: Any) -> Agent:
+        RolloutTest._agents += 1
+        return Agent(f"a{RolloutTest._agents}", RolloutTest._agents, fields)
+
+    def installed(self, **fields: Any) -> Agent:
+        """An agent whose version 1.0.0 is live on all hosts."""
+        agent = self.agent(**fields)
+        outcome = self.site.roll_out(agent, "agent-1", at_once())
+        self.assertEqual(outcome.code, PROMOTED, outcome.said)
+        self.assert_serving(agent, "1.0.0")
+        return agent
+
+    def assert_end(self, outcome: Outcome, code: int, state: str) -> dict[str, Any]:
+        """The program's exit code and what it then says of the rollout agree; the value is the status."""
+        self.assertEqual(outcome.code, code, outcome.said)
+        status = self.site.status()
+        self.assertEqual(status["state"], state, outcome.said)
+        self.assertEqual(sum(status["counts"].values()), len(status["hosts"]))
+        return status
+
+    def assert_unchanged(self, before: list[str], after: list[str], what: str = "the host") -> None:
+        """Two looks at a host's traces show the same."""
+        added, gone = [line for line in after if line not in before], [line for line in before if line not in after]
+        self.assertEqual((added, gone), ([], []), f"{what} is not as it was")
+
+    def assert_serving(self, agent: Agent, version: str) -> None:
+        self.assertEqual(self.site.answers(agent), {host.name: version for host in self.fleet.hosts})
+
+    def assert_load(self, report: dict[str, Any], versions: list[list[str]]) -> None:
+        """No request failed, and each host's clients got these versions one after the other."""
+        failures = [(target["url"], target["failures"][:3]) for target in report["targets"] if target["failed"]]
+        self.assertEqual(failures, [])
+        seen = [[entry["version"] for entry in target["versions"]] for target in report["targets"]]
+        self.assertEqual(seen, versions)
+
+    def squat(self, agent: Agent, host: str, slot: str = "green") -> str:
+        """A foreign process takes a slot's port; the value is its unit."""
+        unit = f"squatter-{agent.name}"
+        self.site.on_host(host, "systemd-run", f"--unit={unit}", "python3", "-m", "http.server", str(agent.slots[slot]))
+        listening = ["ss", "-Hltn", f"sport = :{agent.slots[slot]}"]
+        self.wait_for("the squatter", lambda: bool(self.site.on_host(host, *listening)))
+        return unit
+
+    def wait_for(self, what: str, condition: Callable[[], bool], within: float = 60) -> None:
+        self.assertTrue(wait_until(condition, within, pause=0.1), f"{what}: not within {within:g} s")
+
+    def await_state(self, host: str, *states: str, within: float = 60) -> None:
+        deadline = time.monotonic() + within
+        state = ""
+        while time.monotonic() < deadline:
+            state = self.site.states().get(host, "")
+            if state in states:
+                return
+            time.sleep(0.1)
+        self.fail(f"{host} is {state}, not {' or '.join(states)}, after {within:g} s")

@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Faults on real hosts in the middle of a rollout: one owner, serving, afterwards."""
+
+from __future__ import annotations
+
+import json
+import unittest
+
+from rollouts import HALTED, PROMOTED, ROLLED_BACK, WOULD_FAIL, Agent, RolloutTest, policy
+
+# From the flip to the confirm, and in the gate, there is time to do something bad.
+UNHURRIED = {"successes": 5, "interval": "1s", "timeout": "1s", "deadline": "30s"}
+
+
+class Faults(RolloutTest):
+    def inside(self, agent: Agent, host: str) -> str:
+        """What a client on the host itself gets: also where the host is cut off."""
+        said = self.site.on_host(host, "curl", "--silent", "--max-time", "2", f"http://127.0.0.1:{agent.public}/")
+        return str(json.loads(said)["version"]) if said.startswith("{") else "nothing"
+
+    def await_inside(self, agent: Agent, host: str, version: str) -> None:
+        self.wait_for(f"{version} on {host}", lambda: self.inside(agent, host) == version)
+
+    def test_a_host_cut_off_between_flip_and_confirm_reverts_by_itself(self) -> None:
+        agent = self.installed()
+        command = self.site.start(agent, "agent-2", policy(gate=UNHURRIED, confirm_within="10s"))
+        self.await_inside(agent, "h1", "2.0.0")
+        self.fleet.fault("h1", "cut")
+        self.await_inside(agent, "h1", "1.0.0")
+        self.fleet.fault("h1", "heal")
+        command.end()
+        self.assertIn(self.site.answer(agent, "h1"), ("1.0.0", "2.0.0"))
+        self.assertNotEqual(self.site.states()["h1"], "quarantined")
+
+    def test_a_host_rebooted_in_any_phase_ends_with_one_owner(self) -> None:
+        for phase in ("gating", "flipping", "soaking"):
+            with self.subTest(phase):
+                agent = self.installed()
+                command = self.site.start(agent, "agent-2", policy(soak="5s", gate=UNHURRIED))
+                self.await_state("h1", phase)
+                self.fleet.fault("h1", "reboot")
+                outcome = command.end()
+                self.assertIn(outcome.code, (PROMOTED, ROLLED_BACK), outcome.said)
+                state = self.site.states()["h1"]
+                expected = "2.0.0" if state == "promoted" else "1.0.0"
+                self.assertEqual(self.site.answer(agent, "h1"), expected, state)
+
+    def test_after_power_loss_the_owner_serves_again(self) -> None:
+        agent = self.installed()
+        self.assertEqual(self.site.roll_out(agent, "agent-2").code, PROMOTED)
+        self.fleet.fault("h1", "kill")
+        self.fleet.fault("h1", "boot")
+        self.wait_for("2.0.0 after the boot", lambda: self.site.answer(agent, "h1") == "2.0.0")
+
+    def test_a_flushed_firewall_is_put_right(self) -> None:
+        agent = self.installed()
+        self.fleet.fault("h1", "flush-firewall")
+        self.wait_for("the owner is back", lambda: self.site.answer(agent, "h1") == "1.0.0")
+
+    def test_a_firewall_that_drops_the_candidate_from_outside_is_noticed(self) -> None:
+        agent = self.installed()
+        self.fleet.fault("h1", "drop-port", str(agent.slots["green"]))
+        outcome = self.site.roll_out(agent, "agent-2", policy(gate={"successes": 2, "interval": "200ms", "timeout": "1s",
+                                                                    "deadline": "5s"}))
+        self.assertEqual(outcome.code, ROLLED_BACK, outcome.said)
+        self.fleet.fault("h1", "flush-firewall")
+        self.wait_for("the old one serves", lambda: self.site.answer(agent, "h1") == "1.0.0")
+
+    def test_a_full_disk_fails_the_host_and_touches_nothing(self) -> None:
+        agent = self.installed()
+        self.fleet.fault("h1", "disk-full")
+        self.addCleanup(self.fleet.fault, "h1", "disk-free")
+        with self.site.load(agent) as finish:
+            outcome = self.site.roll_out(agent, "agent-2")
+            self.assertIn(outcome.code, (ROLLED_BACK, HALTED), outcome.said)
+            report = finish()
+        self.assert_load(report, [["1.0.0"]] * 2)
+
+    def test_a_taken_port_is_named_and_its_owner_left_alone(self) -> None:
+        agent = self.installed()
+        unit = f"squatter-{agent.name}"
+        self.site.on_host("h1", "systemd-run", f"--unit={unit}", "python3", "-m", "http.server", str(agent.slots["green"]))
+        outcome = self.site.roll_out(agent, "agent-2")
+        self.assertEqual(outcome.code, ROLLED_BACK, outcome.said)
+        self.assertIn("python3", outcome.said)
+        self.assertEqual(self.site.on_host("h1", "systemctl", "is-active", unit), "active\n")
+        self.assert_serving(agent, "1.0.0")
+
+    def test_a_missing_dependency_changes_nothing(self) -> None:
+        agent = self.installed()
+        agent.fields["dependencies"] = [{"command": ["/usr/bin/no-such-program", "--version"], "version": ">=1"},
+                                        {"tcp": "127.0.0.1:9"}]
+        plan = self.site.start(agent, "agent-2", verb="plan").end()
+        self.assertEqual(plan.code, WOULD_FAIL, plan.said)
+        before = self.site.on_host("h1", "ls", "-AR", f"/opt/switchyard/{agent.name}")
+        outcome = self.site.roll_out(agent, "agent-2")
+        self.assertIn(outcome.code, (ROLLED_BACK, HALTED), outcome.said)
+        for name in ("no-such-program", "127.0.0.1:9"):
+            self.assertIn(name, outcome.said, "all that is missing is told at once")
+        self.assertEqual(self.site.on_host("h1", "ls", "-AR", f"/opt/switchyard/{agent.name}"), before)
+
+    def test_a_killed_controller_is_taken_up(self) -> None:
+        agent = self.installed()
+        with self.site.load(agent) as finish:
+            command = self.site.start(agent, "agent-2", policy(soak="3s"))
+            self.await_state("h1", "soaking")
+            command.kill()
+            outcome = self.site.run("rollout", "resume")
+            self.assertEqual(outcome.code, PROMOTED, outcome.said)
+            report = finish()
+        self.assert_load(report, [["1.0.0", "2.0.0"]] * 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,226 @@
+import RolloutModel
+import Testing
+
+@testable import RolloutEngine
+
+private let good = Sample(outcome: .healthy, took: .zero)
+private let sick = Sample(outcome: .unhealthy("status 500"), took: .zero)
+private let other = Sample(outcome: .wrongVersion("2.0.0 expected, 1.0.0 came"), took: .zero)
+private let dead = Sample(outcome: .noAnswer("refused"), took: .zero)
+private let unasked = Sample(outcome: .notAsked("the tunnel is down"), took: .zero)
+private let late = Sample(outcome: .healthy, took: .seconds(3))
+private let inTime = Sample(outcome: .healthy, took: .seconds(2))
+
+private func gate(_ successes: Int = 3, deadline: Span = .seconds(60)) -> Gate {
+  Gate(successes: successes, interval: .seconds(1), timeout: .seconds(2), deadline: deadline)
+}
+
+private func at(_ seconds: Int64) -> Moment { Moment(milliseconds: 1000 * seconds) }
+
+extension Verdict {
+  fileprivate var isPassed: Bool { self == .passed }
+  fileprivate var failure: String? { if case .failed(let why) = self { why } else { nil } }
+}
+
+@Suite struct GateReducerTests {
+  /// The verdicts of one round a second.
+  private func verdicts(_ gate: Gate, _ rounds: [[Sample]]) -> [Verdict] {
+    var reducer = GateReducer(gate, began: at(0))
+    return rounds.enumerated().map { reducer.take($1, at: at(Int64($0))) }
+  }
+
+  @Test("It passes with the last of as many healthy rounds in a row as are asked for")
+  func passes() {
+    #expect(verdicts(gate(), [[good], [good], [good]]).map(\.isPassed) == [false, false, true])
+    #expect(verdicts(gate(1), [[good]]).map(\.isPassed) == [true])
+    #expect(verdicts(gate(), [[inTime], [inTime], [inTime]]).last == .passed)
+  }
+
+  @Test(
+    "What is not a healthy answer begins the streak anew",
+    arguments: [
+      [sick], [other], [dead], [unasked], [late], [], [good, sick], [late, good], [good, unasked],
+    ])
+  func streak(bad: [Sample]) {
+    #expect(
+      verdicts(gate(), [[good], [good], bad, [good], [good], [good]]).map(\.isPassed)
+        == [false, false, false, false, false, true])
+  }
+
+  @Test(
+    "Rounds that are never healthy never pass, and fail at the deadline with the last reason",
+    arguments: [
+      ([sick], "status 500"), ([dead], "refused"), ([unasked], "the tunnel is down"),
+      ([late], "the answer took 3s, more than 2s"), ([], "no probe was asked"),
+    ])
+  func never(round: [Sample], reason: String) {
+    let verdicts = verdicts(gate(3, deadline: .seconds(10)), Array(repeating: round, count: 11))
+    #expect(verdicts.dropLast().allSatisfy { $0.failure == nil && !$0.isPassed })
+    #expect(verdicts.last?.failure == "0 of 3 healthy answers in a row within 10s; last: \(reason)")
+  }
+
+  @Test("A flapping probe never passes; the deadline decides")
+  func flapping() {
+    let rounds = (0..<61).map { [$0 % 3 == 2 ? sick : good] }
+    let verdicts = verdicts(gate(), rounds)
+    #expect(!verdicts.contains(.passed))
+    #expect(verdicts.last?.failure != nil)
+  }
+
+  @Test(
+    "Another version that answers again and again fails before the deadline; once or flapping it does not")
+  func wrongVersion() {
+    #expect(verdicts(gate(), [[other], [other], [other]]).last?.failure?.contains("1.0.0 came") == true)
+    #expect(verdicts(gate(), [[other], [other]]).last?.failure == nil)
+    #expect(verdicts(gate(1), [[other]]).last?.failure == nil)
+    #expect(verdicts(gate(), [[other], [other], [good], [other], [other]]).last?.failure == nil)
+  }
+
+  @Test("The deadline itself is in time, and a moment later is too late")
+  func deadline() {
+    for (moment, isPassed) in [(Int64(59_999), true), (60_000, true), (60_001, false)] {
+      var reducer = GateReducer(gate(2), began: at(0))
+      _ = reducer.take([good], at: at(1))
+      let verdict = reducer.take([good], at: Moment(milliseconds: moment))
+      #expect(verdict.isPassed == isPassed)
+      #expect((verdict.failure != nil) == !isPassed)
+    }
+  }
+
+  @Test("No answer at all fails at the deadline")
+  func silence() {
+    let reducer = GateReducer(gate(), began: at(5))
+    #expect(reducer.check(at: Moment(milliseconds: 64_999)).failure == nil)
+    #expect(
+      reducer.check(at: at(65)).failure == "0 of 3 healthy answers in a row within 1m; nothing was answered")
+    #expect(reducer.deadline == at(65))
+  }
+
+  @Test("A gate that asks for nothing passes no sick answer", arguments: [0, -1, Int.min])
+  func senseless(successes: Int) {
+    #expect(verdicts(gate(successes), [[sick], [], [dead]]).allSatisfy { !$0.isPassed })
+    #expect(verdicts(gate(successes), [[good]]).last == .passed)
+  }
+
+  @Test("A clock that runs back, or far ahead, passes nothing by itself")
+  func clock() {
+    var reducer = GateReducer(gate(), began: at(1000))
+    #expect(!reducer.take([good], at: at(0)).isPassed)
+    #expect(!reducer.take([good], at: Moment(milliseconds: Int64.min)).isPassed)
+    #expect(reducer.take([sick], at: Moment(milliseconds: Int64.max)).failure != nil)
+  }
+}
+
+@Suite struct SoakReducerTests {
+  private func soak(_ length: Span = .seconds(10), tolerance: Int = 0, successes: Int = 3) -> SoakReducer {
+    SoakReducer(
+      length: length, gate: gate(successes, deadline: .seconds(20)), tolerance: tolerance, began: at(0))
+  }
+
+  @Test("It passes at its length, not before, with enough healthy rounds")
+  func passes() {
+    var soak = soak()
+    for second in 1..<10 { #expect(!soak.take([good], at: at(Int64(second))).isPassed) }
+    #expect(soak.take([good], at: at(10)).isPassed)
+    #expect(soak.samples == 10)
+  }
+
+  @Test("Without samples that the candidate served it does not pass, and ends", arguments: [[unasked], []])
+  func noSamples(round: [Sample]) {
+    var soak = soak()
+    for second in 1...30 {
+      let verdict = soak.take(round, at: at(Int64(second)))
+      #expect(!verdict.isPassed && verdict.failure == nil)
+    }
+    #expect(soak.take(round, at: at(31)).failure?.contains("0 healthy answers") == true)
+    #expect(soak.samples == 0)
+  }
+
+  @Test(
+    "More unhealthy rounds in a row than are borne are a breach at once",
+    arguments: [sick, other, dead, late])
+  func breach(bad: Sample) {
+    for tolerance in 0...2 {
+      var soak = soak(tolerance: tolerance)
+      for second in 0..<tolerance { #expect(soak.take([good, bad], at: at(Int64(second))).failure == nil) }
+      #expect(soak.take([good, bad], at: at(5)).failure != nil)
+    }
+  }
+
+  @Test("A healthy round makes borne ones forgotten; a question that could not be asked does not")
+  func tolerance() {
+    var healed = soak(tolerance: 1)
+    for round in [[sick], [good], [sick], [good]] { #expect(healed.take(round, at: at(1)).failure == nil) }
+    for unknown in [[unasked], [], [good, unasked]] {
+      var sickened = soak(tolerance: 1)
+      #expect(sickened.take([sick], at: at(1)).failure == nil)
+      #expect(sickened.take(unknown, at: at(2)).failure == nil)
+      #expect(sickened.take([sick], at: at(3)).failure != nil)
+    }
+  }
+
+  @Test("It does not end on an unhealthy answer, though that one is borne")
+  func endsHealthy() {
+    var soak = soak(tolerance: 5)
+    for second in 1..<10 { _ = soak.take([good], at: at(Int64(second))) }
+    #expect(!soak.take([sick], at: at(10)).isPassed)
+    #expect(soak.take([good], at: at(11)).isPassed)
+  }
+
+  @Test("Fewer healthy answers than the gate asks for are waited for, but not for ever")
+  func few() {
+    var soak = soak(successes: 3)
+    _ = soak.take([good], at: at(9))
+    #expect(!soak.take([good], at: at(10)).isPassed)
+    #expect(soak.check(at: at(30)).failure == nil)
+    #expect(soak.check(at: Moment(milliseconds: 30_001)).failure?.hasPrefix("2 healthy answers") == true)
+    #expect(soak.take([good], at: at(12)).isPassed)
+  }
+
+  @Test("A soak of no length adds nothing to the proof of the flip")
+  func none() { #expect(soak(.zero).check(at: at(0)).isPassed) }
+}
+
+@Suite struct PlannedWaveTests {
+  private func cut(_ total: Int, _ amounts: Amount...) -> [[Int]] {
+    PlannedWave.waves(of: makePolicy(amounts.map { wave($0) }), total: total).map { Array($0.range) }
+  }
+
+  @Test("Waves follow one another and take shares rounded up, never none")
+  func shares() {
+    #expect(cut(3, .share(basisPoints: 100), everybody) == [[0], [1, 2]])
+    #expect(cut(10, .share(basisPoints: 1001), everybody) == [[0, 1], Array(2..<10)])
+    #expect(cut(10, .share(basisPoints: 1000), everybody) == [[0], Array(1..<10)])
+    #expect(cut(1, .share(basisPoints: 1), .share(basisPoints: 5000), everybody) == [[0]])
+  }
+
+  @Test("A wave that adds no host is left out; counts end with the fleet")
+  func leftOut() {
+    #expect(cut(4, .count(2), .count(2), .count(1), everybody) == [[0, 1], [2, 3]])
+    #expect(cut(2, .count(5), everybody) == [[0, 1]])
+    #expect(cut(0, .count(1), everybody) == [])
+    #expect(cut(5, .count(2)) == [[0, 1]])
+    #expect(cut(5, .count(-1), .count(0)) == [])
+  }
+
+  @Test("A batch is of its wave, rounded up, never none and never more than the wave")
+  func batches() {
+    for (batch, expected) in [
+      (Amount.share(basisPoints: 1000), 1), (.share(basisPoints: 1500), 2), (.count(99), 10), (.count(0), 1),
+      (.share(basisPoints: 1), 1), (everybody, 10),
+    ] {
+      let waves = PlannedWave.waves(
+        of: makePolicy([wave(.count(5)), wave(.count(15), batch: batch)]), total: 20)
+      #expect(waves.map(\.batch) == [5, expected])
+    }
+  }
+
+  @Test("Every host is in one wave, for any fleet and any growing shares")
+  func everyHost() {
+    for total in 0...200 {
+      let waves = cut(total, .count(1), .share(basisPoints: 333), .share(basisPoints: 5000), everybody)
+      #expect(waves.flatMap { $0 } == Array(0..<total))
+      #expect(!waves.contains([]))
+    }
+  }
+}
