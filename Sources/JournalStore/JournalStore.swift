@@ -125,21 +125,15 @@ public final class JournalStore: Journal, Sendable {
     try await read { db in try Log.get(rollout, db).records(after: sequence, limit: limit, db) }
   }
 
-  /// All rollouts, the newest first.
-  public func rollouts() async throws(JournalError) -> [RolloutSummary] {
-    try await read { db in try Log.summaries(where: "", [], db) }
-  }
-
-  /// The rollout that was created last; nil where there is none.
-  public func newest() async throws(JournalError) -> RolloutSummary? {
+  /// The rollouts that are meant, the newest first.
+  public func rollouts(_ selection: RolloutSelection = .all) async throws(JournalError) -> [RolloutSummary] {
     try await read { db in
-      try Log.summaries(where: "WHERE number = (SELECT max(number) FROM rollouts)", [], db).first
+      switch selection {
+      case .all: try Log.summaries(where: "", [], db)
+      case .newest: try Log.summaries(where: "WHERE number = (SELECT max(number) FROM rollouts)", [], db)
+      case .named(let id): try Log.summaries(where: "WHERE id = ?", [id], db)
+      }
     }
-  }
-
-  /// The rollout with this ID; nil where there is none.
-  public func rollout(_ id: String) async throws(JournalError) -> RolloutSummary? {
-    try await read { db in try Log.summaries(where: "WHERE id = ?", [id], db).first }
   }
 
   // MARK: The connection's thread

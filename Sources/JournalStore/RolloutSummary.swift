@@ -31,3 +31,13 @@ public struct RolloutSummary: Hashable, Sendable, Codable {
     self.state = state
   }
 }
+
+/// Which rollouts are meant.
+public enum RolloutSelection: Hashable, Sendable {
+  /// Every one.
+  case all
+  /// The one that was created last.
+  case newest
+  /// The one with this ID.
+  case named(String)
+}

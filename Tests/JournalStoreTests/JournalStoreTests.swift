@@ -82,8 +82,8 @@ import Testing
       try await store.records(of: "x\u{1b}[2J", limit: 1)
     }
     #expect(error?.message.contains("x\\u{1b}[2J") == true)
-    #expect(try await store.newest() == nil)
-    #expect(try await store.rollout("x") == nil)
+    #expect(try await store.rollouts(.newest).isEmpty)
+    #expect(try await store.rollouts(.named("x")).isEmpty)
   }
 
   @Test("Rollouts are listed newest first, with their last number and the state last noted")
@@ -97,8 +97,8 @@ import Testing
     #expect(all.map(\.createdAt) == [30, 20, 10])
     #expect(all.map(\.lastSequence) == [1, 2, 1])
     #expect(all.map(\.state) == [nil, .awaitingApproval, nil])
-    #expect(try await store.newest() == all[0])
-    #expect(try await store.rollout("r-2") == all[1])
+    #expect(try await store.rollouts(.newest) == [all[0]])
+    #expect(try await store.rollouts(.named("r-2")) == [all[1]])
     #expect(all[0].agent == "demo" && all[0].version == "2.0.0" && all[0].policy == "canary")
   }
 
@@ -191,7 +191,7 @@ import Testing
     #expect(access(scratch.state, F_OK) != 0)
     try await scratch.makeStore().create(try makePlan("r-1"), wall: 0)
     let reader = try JournalStore(reading: scratch.state)
-    #expect(try await reader.newest()?.id == "r-1")
+    #expect(try await reader.rollouts(.newest).map(\.id) == ["r-1"])
     await #expect(throws: JournalError.self) { try await reader.append([entry(2)], to: "r-1", wall: 0) }
     #expect(try await reader.records(of: "r-1", limit: 9).count == 1)
   }

@@ -137,9 +137,7 @@ struct ExplainVerb: AsyncParsableCommand {
   private func target(_ rollouts: Rollouts) async throws -> (RolloutSummary, String?) {
     guard let first = words.first else { return (try await rollouts.find(nil), nil) }
     if words.count == 2 { return (try await rollouts.find(first), words[1]) }
-    if RolloutID.isPossible(first), let named = try await rollouts.store.rollout(first) {
-      return (named, nil)
-    }
+    if let named = try await rollouts.store.rollouts(.named(first)).first { return (named, nil) }
     return (try await rollouts.find(nil), first)
   }
 }

@@ -161,7 +161,7 @@ struct SkipVerb: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    try await HostOrder.run(id, hosts, state, why, output) { .skip($0) }
+    try await HostOrder(hosts: hosts, isRetry: false, reason: why.reason).send(to: id, state, output)
   }
 }
 
@@ -176,7 +176,7 @@ struct RetryVerb: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    try await HostOrder.run(id, hosts, state, why, output) { .retry($0) }
+    try await HostOrder(hosts: hosts, isRetry: true, reason: why.reason).send(to: id, state, output)
   }
 }
 
@@ -211,33 +211,38 @@ enum GoOn {
 }
 
 /// `skip` and `retry`.
-enum HostOrder {
-  static func run(
-    _ id: String, _ hosts: [String], _ state: StateOptions, _ why: ReasonOptions, _ output: OutputOptions,
-    _ verb: ([Int]) -> Order.Verb
-  ) async throws {
+struct HostOrder {
+  let hosts: [String]
+  let isRetry: Bool
+  let reason: String
+
+  func send(to id: String, _ state: StateOptions, _ output: OutputOptions) async throws {
     let rollouts = try Rollouts.change(state)
     let found = try await rollouts.find(id)
     let engine = try await rollouts.replay(found.id).engine
+    let final = try await OrderSender(rollouts: rollouts, output: output.output).send(
+      try order(in: engine, found.id), to: found.id, untilEnd: false)
+    try Reply.report(found.id, final, output)
+    if final != .running { throw ExitCode(final.exitCode) }
+  }
+
+  private func order(in engine: RolloutEngine, _ id: String) throws -> Order {
     let places = try hosts.map { name in
       guard let place = engine.plan.hosts.firstIndex(where: { $0.name == name }) else {
-        throw CommandError.invalid("\(escapedForTerminal(name)) is no host of rollout \(found.id)")
+        throw CommandError.invalid("\(escapedForTerminal(name)) is no host of rollout \(id)")
       }
       return place
     }
-    let order = Order(verb(places), reason: why.reason, by: Person.name)
+    let order = Order(isRetry ? .retry(places) : .skip(places), reason: reason, by: Person.name)
     if let obstacle = engine.obstacle(to: order.verb) {
-      throw CommandError.invalid("rollout \(found.id) \(obstacle)")
+      throw CommandError.invalid("rollout \(id) \(obstacle)")
     }
     for place in places {
       if let obstacle = engine.obstacle(to: order.verb, host: place) {
         throw CommandError.invalid("\(escapedForTerminal(engine.plan.hosts[place].name)) \(obstacle)")
       }
     }
-    let final = try await OrderSender(rollouts: rollouts, output: output.output).send(
-      order, to: found.id, untilEnd: false)
-    try Reply.report(found.id, final, output)
-    if final != .running { throw ExitCode(final.exitCode) }
+    return order
   }
 }
 

@@ -48,19 +48,14 @@ struct Rollouts {
 
   /// The rollout that a person means: the one named, or the newest.
   func find(_ id: String?) async throws -> RolloutSummary {
-    let found = try await lookUp(id)
-    if let found { return found }
+    let found = try await store.rollouts(id.map(RolloutSelection.named) ?? .newest)
+    if let found = found.first { return found }
     throw CommandError.invalid(
       id.map {
         "no rollout \(escapedForTerminal($0)) in \(escapedForTerminal(directory)); `switchyard rollout list` shows those there are"
       }
         ?? "there is no rollout in \(escapedForTerminal(directory)); begin one with `switchyard rollout start`"
     )
-  }
-
-  private func lookUp(_ id: String?) async throws(JournalError) -> RolloutSummary? {
-    guard let id else { return try await store.newest() }
-    return RolloutID.isPossible(id) ? try await store.rollout(id) : nil
   }
 
   /// The rollout's engine as its journal left it, and whether it has started.
