@@ -28,6 +28,8 @@ public struct World: Sendable {
 public enum ControllerNews: Sendable {
   /// This happened, and it is durable; the host as it stands behind it, where it concerns one.
   case happened(StampedEvent, HostSnapshot?)
+  /// A wave has begun or ended.
+  case wave(String, WaveSnapshot.State)
   /// The rollout's state or reason has changed.
   case state(RolloutState, reason: String)
 }
@@ -49,6 +51,7 @@ public actor RolloutController {
   private var tasks: [Task<Void, Never>?]
   private var notes: [String?]
   private var lastTold: (RolloutState, String)?
+  private var wavesTold: [WaveSnapshot.State]
   private var fault: JournalError?
   private var rest: CheckedContinuation<Void, Never>?
   /// Whether `run` has ended: nothing that is said afterwards would be done.
@@ -70,6 +73,7 @@ public actor RolloutController {
     sessions = engine.plan.hosts.map { _ in nil }
     tasks = engine.plan.hosts.map { _ in nil }
     notes = engine.plan.hosts.map { _ in nil }
+    wavesTold = engine.plan.waves.map { _ in .pending }
   }
 
   /// Lets these events happen and works until the rollout rests: at its end, or where it waits for a person and nothing is
@@ -168,10 +172,22 @@ public actor RolloutController {
         news(.happened(event, nil))
       }
     }
+    // What has ended is told before what that leads to, and what begins after it.
+    tellWaves { $0 != .running }
     let state = (machine.engine.state, machine.engine.stateReason)
     if lastTold.map({ $0 != state }) ?? true {
       lastTold = state
       news(.state(state.0, reason: state.1))
+    }
+    tellWaves { _ in true }
+  }
+
+  private func tellWaves(_ isWanted: (WaveSnapshot.State) -> Bool) {
+    for place in wavesTold.indices {
+      let state = machine.engine.waveState(place)
+      guard state != wavesTold[place], isWanted(state) else { continue }
+      wavesTold[place] = state
+      news(.wave(plan.waves[place].name, state))
     }
   }
 

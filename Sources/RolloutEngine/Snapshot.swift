@@ -11,21 +11,20 @@ extension RolloutEngine {
       startedAt: startedWall, endedAt: endedWall)
   }
 
+  /// How a wave stands.
+  public func waveState(_ place: Int) -> WaveSnapshot.State {
+    if place < wave { return .done }
+    if place > wave || !isWaveOpen { return .pending }
+    switch mode {
+    case .idle, .running, .paused, .awaitingApproval: return .running
+    case .stopping, .finishing, .ended: return .failed
+    }
+  }
+
   private func waveSnapshot(_ place: Int) -> WaveSnapshot {
     let planned = plan.waves[place]
-    let state: WaveSnapshot.State
-    if place < wave {
-      state = .done
-    } else if place > wave || !isWaveOpen {
-      state = .pending
-    } else {
-      switch mode {
-      case .idle, .running, .paused, .awaitingApproval: state = .running
-      case .stopping, .finishing, .ended: state = .failed
-      }
-    }
     return WaveSnapshot(
-      name: planned.name, state: state, hosts: planned.range.map { plan.hosts[$0].name },
+      name: planned.name, state: waveState(place), hosts: planned.range.map { plan.hosts[$0].name },
       batch: planned.batch,
       soak: planned.soak, approve: planned.approve)
   }

@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 import os
+import random
 import struct
 import sys
 import tarfile
@@ -237,6 +238,11 @@ class Builder:
         for number in numbers:
             self.add(f"agent-{number}", f"{number}.0.0", pack(sickly(f"{number}.0.0")), "good")
 
+    def add_large(self) -> None:
+        ballast = b"".join(random.Random(piece).randbytes(16 << 10) * 8 for piece in range(512))
+        content = pack([*sickly("2.2.0-large"), member("lib/ballast", ballast)])
+        self.add("agent-large", "2.2.0-large", content, "good, 8 MiB packed and 64 MiB unpacked")
+
     def add_bad(self) -> None:
         for behaviour, (after, about) in BEHAVIOURS.items():
             version = f"2.1.0-{behaviour}"
@@ -255,6 +261,7 @@ def build(folder: Path, real: bool = False) -> list[Archive]:
     """Write all archives into `folder` and describe them."""
     builder = Builder(folder)
     builder.add_good((1, 2, 3))
+    builder.add_large()
     builder.add_bad()
     if real:
         builder.add_real()

@@ -67,12 +67,22 @@ class Faults(RolloutTest):
         self.wait_for("the old one serves", lambda: self.site.answer(agent, "h1") == "1.0.0")
 
     def test_a_full_disk_fails_the_host_and_touches_nothing(self) -> None:
+        """Too little is free for the archive, or enough for it and not for what is in it."""
         agent = self.installed()
-        self.fleet.fault("h1", "disk-full")
-        self.addCleanup(self.fleet.fault, "h1", "disk-free")
+        releases = f"/opt/switchyard/{agent.name}/releases"
         with self.site.load(agent) as finish:
-            outcome = self.site.roll_out(agent, "agent-2")
-            self.assertIn(outcome.code, (ROLLED_BACK, HALTED), outcome.said)
+            for leave, phase in (("8M", "preflight"), ("40M", "staging")):
+                with self.subTest(phase):
+                    before = self.site.on_host("h1", "ls", "-A", releases)
+                    self.fleet.fault("h1", "disk-full", leave)
+                    outcome = self.site.roll_out(agent, "agent-large")
+                    free = int(self.site.on_host("h1", "df", "--output=avail", "-B1", "/opt").splitlines()[1])
+                    self.fleet.fault("h1", "disk-free")
+                    status = self.assert_end(outcome, ROLLED_BACK, "rolled_back")
+                    self.assertIn("free", status["hosts"][0]["reason"])
+                    self.assertEqual("staging" in status["hosts"][0]["phases"], phase == "staging")
+                    self.assertEqual(self.site.on_host("h1", "ls", "-A", releases), before)
+                    self.assertGreater(free, 4 << 20, "what was written is given back")
             report = finish()
         self.assert_load(report, [["1.0.0"]] * 2)
 

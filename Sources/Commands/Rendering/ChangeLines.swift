@@ -16,15 +16,19 @@ struct ChangeLines {
   /// Lines for all that differs from what was told before: the rollout, waves, then hosts in the plan's order.
   mutating func lines(for snapshot: RolloutSnapshot, at wall: Int64) -> [String] {
     var lines: [String] = []
-    for wave in snapshot.waves where waves.updateValue(wave.state, forKey: wave.name) != wave.state {
-      if wave.state != .pending { lines.append(Self.line(wall, "wave \(wave.name) \(wave.state.rawValue)")) }
-    }
+    lines += snapshot.waves.compactMap { line(for: $0.state, of: $0.name, at: wall) }
     for host in snapshot.hosts { lines += self.lines(for: host, at: wall) }
     if let line = line(for: snapshot.state, reason: snapshot.reason, at: wall) {
       // A start is told before what it leads to, an end after what has led to it.
       snapshot.state.isEnd ? lines.append(line) : lines.insert(line, at: 0)
     }
     return lines
+  }
+
+  /// The line for a wave's state; nil where it was told before, and for one that is still to come.
+  mutating func line(for state: WaveSnapshot.State, of wave: String, at wall: Int64) -> String? {
+    guard waves.updateValue(state, forKey: wave) != state, state != .pending else { return nil }
+    return Self.line(wall, "wave \(wave) \(state.rawValue)")
   }
 
   /// The line for a rollout's state; nil where it was told before.

@@ -48,6 +48,12 @@ final class RolloutView: Sendable {
         print(state.withLock { $0.lines.lines(for: host, at: time.wall) })
       }
     case .happened: break
+    case .wave(let name, let wave):
+      if format == .json {
+        emit(ViewEvent(event: "wave", wave: WaveNews(name: name, state: wave)))
+      } else if !isLive, let line = state.withLock({ $0.lines.line(for: wave, of: name, at: time.wall) }) {
+        Output.line(line)
+      }
     case .state(let rollout, let reason):
       if format == .json {
         emit(ViewEvent(event: "rollout", state: rollout, reason: reason))
@@ -140,7 +146,14 @@ final class RolloutView: Sendable {
 struct ViewEvent: Encodable {
   var event: String
   var host: HostSnapshot?
+  var wave: WaveNews?
   var state: RolloutState?
   var reason: String?
   var status: RolloutSnapshot?
+}
+
+/// A wave that has begun or ended.
+struct WaveNews: Encodable {
+  var name: String
+  var state: WaveSnapshot.State
 }
