@@ -66,17 +66,19 @@ let package = Package(
       ["CLinux", "CSSH2", "EventLoop", "HostProtocol", "Ports", "RolloutModel", crypto]),
     module("Probes", ["CCurl", "EventLoop", "Ports", "RolloutModel"]),
     module("SystemdBus", ["CSystemd"]),
+    module("HostSteps", ["HostProtocol", "Ports", "RolloutEngine", "RolloutModel", crypto]),
     module("JournalStore", ["Ports", "RolloutModel", grdb, crypto]),
     // L5: drivers of the machines
     module("HostCore", ["HostMachine", "HostProtocol", "RolloutModel", "SystemdBus", crypto]),
     module(
       "Controller",
-      ["ControllerMachine", "EventLoop", "HostProtocol", "Ports", "RolloutEngine", "RolloutModel", crypto]),
+      ["ControllerMachine", "EventLoop", "HostSteps", "Ports", "RolloutEngine", "RolloutModel"]),
     // L6: verbs
     module(
       "Commands",
       [
-        "Controller", "ControllerMachine", "EventLoop", "HostProtocol", "Inventory", "JournalStore",
+        "Controller", "ControllerMachine", "EventLoop", "HostProtocol", "HostSteps", "Inventory",
+        "JournalStore",
         "MarkedYAML", "PolicyFiles", "Ports", "Probes", "RolloutEngine", "RolloutModel", "SSHTransport",
         argumentParser, crypto,
       ]),

@@ -1,5 +1,5 @@
 import ControllerMachine
-import HostProtocol
+import HostSteps
 import Ports
 import RolloutEngine
 import RolloutModel

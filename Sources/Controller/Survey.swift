@@ -1,3 +1,4 @@
+import HostSteps
 import Ports
 import RolloutEngine
 import RolloutModel

@@ -1,13 +1,16 @@
-/// Brings the host program into the user's cache on a host: written beside, checked there, renamed.
+/// Brings the host program into the user's cache on a host: written beside, unpacked and checked there, renamed.
 struct ProgramPush: Sendable {
   let connection: SSHConnection
   let program: HostProgram
+  let packed: PackedProgram
   let pool: BlockingPool
   /// Sets this controller's partial file apart from another's.
   let mark: String
 
   private var partialPath: String { "\(program.remotePath).part-\(mark)" }
-  private static let piece = 256 * 1024
+  /// What gzip unpacks to `partialPath`.
+  private var packedPath: String { "\(partialPath).gz" }
+  private static let piece = 128 * 1024
 
   /// Whether the whole program is there already.
   func isThere() async throws(SSHError) -> Bool {
@@ -20,36 +23,42 @@ struct ProgramPush: Sendable {
     var isComplete = sent > 0 ? try await arrives(from: sent) : false
     if !isComplete {
       // The writer of a connection that was lost may still be at it: the new one gets a file of its own.
-      if isResumed { _ = try await connection.run(["rm", "-f", partialPath]) }
+      if isResumed { try await removeParts() }
+      try await demand(["mkdir", "-p", "-m", "0700", HostProgram.folder])
       isComplete = try await arrives(from: 0)
     }
     guard isComplete else {
-      _ = try await connection.run(["rm", "-f", partialPath])
+      try await removeParts()
       throw refusal("what arrived at \(partialPath) is not what was sent")
     }
     try await demand(["chmod", "0700", partialPath])
     try await demand(["mv", "-f", partialPath, program.remotePath])
   }
 
-  /// Sends what is missing after `offset`. True when the whole is there and has the right digest.
+  private func removeParts() async throws(SSHError) {
+    _ = try await connection.run(["rm", "-f", partialPath, packedPath])
+  }
+
+  /// Sends what is missing after `offset`. True when the whole is there, unpacked, and has the right digest.
   private func arrives(from offset: Int) async throws(SSHError) -> Bool {
-    if try await !send(from: offset) {
+    guard try await send(from: offset) else {
       guard offset == 0 else { return false }
-      // The folder is made only where it is missing: a host that has been upgraded before has it.
-      try await demand(["mkdir", "-p", "-m", "0700", HostProgram.folder])
-      guard try await send(from: 0) else { throw refusal("\(partialPath) can't be written") }
+      throw refusal("\(packedPath) can't be written")
     }
+    let unpacking = try await connection.run(["gzip", "-d", "-f", packedPath])
+    // gzip itself may be missing there; a part that was spoilt on the way is sent again.
+    guard unpacking.exit.isSuccess || offset > 0 else { throw refusal(unpacking.complaint) }
     return try await digest(of: partialPath) == program.digest
   }
 
-  /// Writes the program's bytes from `offset` on to the partial file. False when the writer over there has failed.
+  /// Writes the packed program's bytes from `offset` on to the partial file. False when the writer over there has failed.
   private func send(from offset: Int) async throws(SSHError) -> Bool {
-    var arguments = ["dd", "of=\(partialPath)", "bs=65536", "status=none"]
+    var arguments = ["dd", "of=\(packedPath)", "bs=65536", "status=none"]
     if offset > 0 { arguments += ["oflag=append", "conv=notrunc"] }
     let id = try await connection.start(command: shellQuoted(arguments))
     do throws(SSHError) {
       var next = offset
-      while next < program.size {
+      while next < packed.size {
         let bytes = try await piece(at: next)
         try await connection.bounded(connection.patience.step, .pushing) { [connection] in
           try await connection.write(bytes, to: id)
@@ -70,11 +79,7 @@ struct ProgramPush: Sendable {
 
   private func piece(at offset: Int) async throws(SSHError) -> [UInt8] {
     do {
-      let bytes = try await pool.run { [path = program.path] in
-        let file = try LocalFile(path)
-        defer { file.close() }
-        return try file.read(at: offset, count: Self.piece)
-      }
+      let bytes = try await pool.run { [packed] in try packed.read(at: offset, count: Self.piece) }
       guard !bytes.isEmpty else {
         throw LocalFileError(path: program.path, code: 0, other: "it became shorter while it was sent")
       }
@@ -84,11 +89,11 @@ struct ProgramPush: Sendable {
     }
   }
 
-  /// How much of the program an earlier try has brought there.
+  /// How much of the packed program an earlier try has brought there.
   private func partialSize() async throws(SSHError) -> Int {
-    let output = try await connection.run(["stat", "-c", "%s", partialPath])
+    let output = try await connection.run(["stat", "-c", "%s", packedPath])
     let text = String(decoding: output.output, as: UTF8.self).prefix { !$0.isNewline }
-    guard output.exit.isSuccess, let size = Int(text), size <= program.size else { return 0 }
+    guard output.exit.isSuccess, let size = Int(text), size <= packed.size else { return 0 }
     return size
   }
 

@@ -145,8 +145,9 @@ public actor SSHHostChannel: HostChannel {
       throw DoorError(error, isAsked: false)
     }
     var outcome = try await greeted(on: connection, program)
-    if case .ended = outcome {
-      try await bring(program, over: connection)
+    if case .ended(let output) = outcome {
+      // 127: a shell's word for a program that is not there.
+      try await bring(program, over: connection, isMissing: output.exit.status == 127)
       outcome = try await greeted(on: connection, program)
     }
     switch outcome {
@@ -199,10 +200,14 @@ public actor SSHHostChannel: HostChannel {
 
   /// Brings the program there, unless it is there already: then its end had another cause, which shows itself again,
   /// or somebody else has brought it meanwhile.
-  private func bring(_ program: HostProgram, over connection: SSHConnection) async throws(DoorError) {
-    let push = ProgramPush(connection: connection, program: program, pool: door.pool, mark: mark)
+  private func bring(
+    _ program: HostProgram, over connection: SSHConnection, isMissing: Bool
+  ) async throws(DoorError) {
+    let packed = try await door.packed(program)
+    let push = ProgramPush(
+      connection: connection, program: program, packed: packed, pool: door.pool, mark: mark)
     do throws(SSHError) {
-      if try await push.isThere() { return }
+      if !isMissing, try await push.isThere() { return }
       let isResumed = hasBegunPush
       hasBegunPush = true
       try await push.push(isResumed: isResumed)

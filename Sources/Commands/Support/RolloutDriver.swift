@@ -2,6 +2,7 @@ import Controller
 import EventLoop
 import FoundationEssentials
 import Glibc
+import HostSteps
 import JournalStore
 import Ports
 import RolloutEngine

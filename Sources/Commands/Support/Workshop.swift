@@ -1,6 +1,7 @@
 import Controller
 import EventLoop
 import FoundationEssentials
+import HostSteps
 import Ports
 import Probes
 import RolloutModel

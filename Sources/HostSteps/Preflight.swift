@@ -4,7 +4,8 @@ import RolloutModel
 
 /// What must be so before a host is changed. Nothing is written on the host.
 extension StepRunner {
-  func preflight() async throws(StepFailure) -> PreflightResult {
+  /// What a rollout would find; throws what would make the host fail.
+  package func preflight() async throws(StepFailure) -> PreflightResult {
     note("asks the host for facts")
     let request = HostRequest.facts(setup: session.setup, user: plan.agent.user)
     guard case .facts(let facts) = try await session.ask(request, within: .seconds(30)) else {

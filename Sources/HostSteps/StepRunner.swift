@@ -3,7 +3,7 @@ import Ports
 import RolloutModel
 
 /// Does one step for one host and says what came of it.
-struct StepRunner: Sendable {
+package struct StepRunner: Sendable {
   let plan: Plan
   let session: HostSession
   let known: HostKnowledge
@@ -12,7 +12,21 @@ struct StepRunner: Sendable {
   /// Tells people what is waited for.
   let note: @Sendable (String) -> Void
 
-  func run(_ step: HostStep) async -> StepOutcome {
+  /// A runner for one step of one host.
+  package init(
+    plan: Plan, session: HostSession, known: HostKnowledge, prober: any Prober, time: any Timekeeper,
+    note: @escaping @Sendable (String) -> Void
+  ) {
+    self.plan = plan
+    self.session = session
+    self.known = known
+    self.prober = prober
+    self.time = time
+    self.note = note
+  }
+
+  /// Does the step; its outcome is what was seen, not what was sent.
+  package func run(_ step: HostStep) async -> StepOutcome {
     do throws(StepFailure) {
       switch step {
       case .preflight: return .cleared(try await preflight())
@@ -44,7 +58,7 @@ struct StepRunner: Sendable {
 
 extension HostStep {
   /// Whether the step waits for time to pass, so that it may be ended early.
-  var isWaiting: Bool {
+  package var isWaiting: Bool {
     switch self {
     case .gate, .prove, .soak: true
     default: false

@@ -3,7 +3,7 @@ import Ports
 import RolloutModel
 
 /// Our side of the conversation with one host during a rollout: the channel, the lease, and failures in the rollout's terms.
-actor HostSession {
+package actor HostSession {
   /// How long a lease lasts unless it's renewed: long enough for a controller to be started again by hand after a crash.
   static let leaseTTL = Span.seconds(900)
   /// A lease older than this is renewed before the next change.
@@ -11,12 +11,14 @@ actor HostSession {
 
   nonisolated let host: Host
   nonisolated let setup: AgentSetup
-  nonisolated let channel: any HostChannel
+  /// The door.
+  package nonisolated let channel: any HostChannel
   private let identity: ControllerIdentity
   private let time: any Timekeeper
   private var lease: (key: LeaseKey, since: Moment)?
 
-  init(
+  /// A session that has no lease yet.
+  package init(
     host: Host, setup: AgentSetup, channel: any HostChannel, identity: ControllerIdentity,
     time: any Timekeeper
   ) {
@@ -45,7 +47,8 @@ actor HostSession {
     return status
   }
 
-  nonisolated func observe() async throws(StepFailure) -> AgentStatus {
+  /// How the agent stands on the host, seen anew.
+  package nonisolated func observe() async throws(StepFailure) -> AgentStatus {
     try await status(.observe(setup.name), within: .seconds(15))
   }
 
