@@ -1,16 +1,10 @@
 // What Swift's Glibc module leaves out of the kernel's interface.
 #pragma once
-#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <pthread.h>
-
-// A file without a name in this folder, gone with its last descriptor (O_TMPFILE, which is no constant to Swift).
-static inline int open_unnamed(const char *folder) {
-  return open(folder, 020000000 | O_DIRECTORY | O_RDWR | O_CLOEXEC, 0600);
-}
 
 // Declared by glibc for _GNU_SOURCE only.
 extern int pthread_setname_np(pthread_t thread, const char *name);

@@ -17,23 +17,17 @@ struct LocalFile: Sendable {
   private let descriptor: Int32
 
   init(_ path: String) throws(LocalFileError) {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw LocalFileError(path: path, code: errno) }
-    do throws(LocalFileError) {
-      try self.init(owning: descriptor, path: path)
-    } catch {
-      Glibc.close(descriptor)
-      throw error
-    }
-  }
-
-  /// A file that is open already, and closed by `close()`; where this throws, it stays the caller's.
-  init(owning descriptor: Int32, path: String) throws(LocalFileError) {
     self.path = path
-    self.descriptor = descriptor
+    descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw LocalFileError(path: path, code: errno) }
     var status = stat()
-    guard fstat(descriptor, &status) == 0 else { throw LocalFileError(path: path, code: errno) }
+    guard fstat(descriptor, &status) == 0 else {
+      let code = errno
+      Glibc.close(descriptor)
+      throw LocalFileError(path: path, code: code)
+    }
     guard status.st_mode & S_IFMT == S_IFREG else {
+      Glibc.close(descriptor)
       throw LocalFileError(path: path, code: 0, other: "not a regular file")
     }
     size = Int(status.st_size)

@@ -9,11 +9,8 @@ struct ProgramOutput: Sendable {
 }
 
 /// Runs a program with an argument array, without a shell, its input empty, and gives back its output (1 MiB of each
-/// stream at most); `outputTo` takes its standard output in place of that. It blocks: not for the loop. Killed at the
-/// deadline.
-func runLocalProgram(
-  _ arguments: [String], within limit: Duration, outputTo file: Int32? = nil
-) throws(LocalFileError) -> ProgramOutput {
+/// stream at most). It blocks: not for the loop. Killed at the deadline.
+func runLocalProgram(_ arguments: [String], within limit: Duration) throws(LocalFileError) -> ProgramOutput {
   let name = arguments.first ?? ""
   func failure(_ code: Int32) -> LocalFileError { LocalFileError(path: name, code: code) }
   var output: [Int32] = [-1, -1]
@@ -30,7 +27,7 @@ func runLocalProgram(
   posix_spawn_file_actions_init(&actions)
   defer { posix_spawn_file_actions_destroy(&actions) }
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-  posix_spawn_file_actions_adddup2(&actions, file ?? output[1], 1)
+  posix_spawn_file_actions_adddup2(&actions, output[1], 1)
   posix_spawn_file_actions_adddup2(&actions, errors[1], 2)
   var process: pid_t = 0
   var cArguments: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }

@@ -1,16 +1,13 @@
-/// Brings the host program into the user's cache on a host: written beside, unpacked and checked there, renamed.
+/// Brings the host program into the user's cache on a host: written beside, checked there, renamed.
 struct ProgramPush: Sendable {
   let connection: SSHConnection
   let program: HostProgram
-  let packed: PackedProgram
   let pool: BlockingPool
   /// Sets this controller's partial file apart from another's.
   let mark: String
 
   private var partialPath: String { "\(program.remotePath).part-\(mark)" }
-  /// What gzip unpacks to `partialPath`.
-  private var packedPath: String { "\(partialPath).gz" }
-  private static let piece = 128 * 1024
+  private static let piece = 256 * 1024
 
   /// Whether the whole program is there already.
   func isThere() async throws(SSHError) -> Bool {
@@ -23,42 +20,38 @@ struct ProgramPush: Sendable {
     var isComplete = sent > 0 ? try await arrives(from: sent) : false
     if !isComplete {
       // The writer of a connection that was lost may still be at it: the new one gets a file of its own.
-      if isResumed { try await removeParts() }
-      try await demand(["mkdir", "-p", "-m", "0700", HostProgram.folder])
+      if isResumed { _ = try await connection.run(["rm", "-f", partialPath]) }
       isComplete = try await arrives(from: 0)
     }
     guard isComplete else {
-      try await removeParts()
+      _ = try await connection.run(["rm", "-f", partialPath])
       throw refusal("what arrived at \(partialPath) is not what was sent")
     }
-    try await demand(["chmod", "0700", partialPath])
+    // What was resumed may have been cut off before it had its mode.
+    if isResumed { try await demand(["chmod", "0700", partialPath]) }
     try await demand(["mv", "-f", partialPath, program.remotePath])
   }
 
-  private func removeParts() async throws(SSHError) {
-    _ = try await connection.run(["rm", "-f", partialPath, packedPath])
-  }
-
-  /// Sends what is missing after `offset`. True when the whole is there, unpacked, and has the right digest.
+  /// Sends what is missing after `offset`. True when the whole is there and has the right digest.
   private func arrives(from offset: Int) async throws(SSHError) -> Bool {
-    guard try await send(from: offset) else {
+    // Each program that is started costs a host more than a megabyte does: this one makes the folder and sets the mode.
+    let writer =
+      offset == 0
+      ? ["install", "-D", "-m", "0700", "/dev/stdin", partialPath]
+      : ["dd", "of=\(partialPath)", "bs=65536", "status=none", "oflag=append", "conv=notrunc"]
+    if let complaint = try await send(from: offset, to: writer) {
       guard offset == 0 else { return false }
-      throw refusal("\(packedPath) can't be written")
+      throw refusal(complaint)
     }
-    let unpacking = try await connection.run(["gzip", "-d", "-f", packedPath])
-    // gzip itself may be missing there; a part that was spoilt on the way is sent again.
-    guard unpacking.exit.isSuccess || offset > 0 else { throw refusal(unpacking.complaint) }
     return try await digest(of: partialPath) == program.digest
   }
 
-  /// Writes the packed program's bytes from `offset` on to the partial file. False when the writer over there has failed.
-  private func send(from offset: Int) async throws(SSHError) -> Bool {
-    var arguments = ["dd", "of=\(packedPath)", "bs=65536", "status=none"]
-    if offset > 0 { arguments += ["oflag=append", "conv=notrunc"] }
-    let id = try await connection.start(command: shellQuoted(arguments))
+  /// Gives the program's bytes from `offset` on to a writer over there. Nil when it has taken them all.
+  private func send(from offset: Int, to writer: [String]) async throws(SSHError) -> String? {
+    let id = try await connection.start(command: shellQuoted(writer))
     do throws(SSHError) {
       var next = offset
-      while next < packed.size {
+      while next < program.size {
         let bytes = try await piece(at: next)
         try await connection.bounded(connection.patience.step, .pushing) { [connection] in
           try await connection.write(bytes, to: id)
@@ -70,7 +63,7 @@ struct ProgramPush: Sendable {
         try await connection.result(id)
       }
       await connection.discard(id)
-      return output.exit.isSuccess
+      return output.exit.isSuccess ? nil : output.complaint
     } catch {
       await connection.discard(id)
       throw error
@@ -79,7 +72,11 @@ struct ProgramPush: Sendable {
 
   private func piece(at offset: Int) async throws(SSHError) -> [UInt8] {
     do {
-      let bytes = try await pool.run { [packed] in try packed.read(at: offset, count: Self.piece) }
+      let bytes = try await pool.run { [path = program.path] in
+        let file = try LocalFile(path)
+        defer { file.close() }
+        return try file.read(at: offset, count: Self.piece)
+      }
       guard !bytes.isEmpty else {
         throw LocalFileError(path: program.path, code: 0, other: "it became shorter while it was sent")
       }
@@ -89,11 +86,11 @@ struct ProgramPush: Sendable {
     }
   }
 
-  /// How much of the packed program an earlier try has brought there.
+  /// How much of the program an earlier try has brought there.
   private func partialSize() async throws(SSHError) -> Int {
-    let output = try await connection.run(["stat", "-c", "%s", packedPath])
+    let output = try await connection.run(["stat", "-c", "%s", partialPath])
     let text = String(decoding: output.output, as: UTF8.self).prefix { !$0.isNewline }
-    guard output.exit.isSuccess, let size = Int(text), size <= packed.size else { return 0 }
+    guard output.exit.isSuccess, let size = Int(text), size <= program.size else { return 0 }
     return size
   }
 

@@ -13,7 +13,6 @@ public final class SSHDoor: Doors {
     var tunnels: [String: Tunnel] = [:]
     var lastTunnel = 0
     var program: Task<HostProgram, any Error>?
-    var packed: Task<PackedProgram, any Error>?
     var isClosed = false
   }
 
@@ -114,23 +113,6 @@ public final class SSHDoor: Doors {
       // It may be put right meanwhile.
       contents.withLock { if $0.program == task { $0.program = nil } }
       throw DoorError(.local, "the host program: \(error)", hint: "it is installed beside switchyard")
-    }
-  }
-
-  /// The host program as it travels, packed once.
-  func packed(_ program: HostProgram) async throws(DoorError) -> PackedProgram {
-    let task = contents.withLock { contents in
-      if let task = contents.packed { return task }
-      let task = Task { [pool] in try await pool.run { try PackedProgram(program) } }
-      contents.packed = task
-      return task
-    }
-    do {
-      return try await task.value
-    } catch {
-      contents.withLock { if $0.packed == task { $0.packed = nil } }
-      throw DoorError(
-        .local, "the host program can't be packed: \(error)", hint: "it needs gzip, and room in $TMPDIR")
     }
   }
 

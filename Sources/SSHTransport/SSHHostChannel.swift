@@ -203,9 +203,7 @@ public actor SSHHostChannel: HostChannel {
   private func bring(
     _ program: HostProgram, over connection: SSHConnection, isMissing: Bool
   ) async throws(DoorError) {
-    let packed = try await door.packed(program)
-    let push = ProgramPush(
-      connection: connection, program: program, packed: packed, pool: door.pool, mark: mark)
+    let push = ProgramPush(connection: connection, program: program, pool: door.pool, mark: mark)
     do throws(SSHError) {
       if !isMissing, try await push.isThere() { return }
       let isResumed = hasBegunPush

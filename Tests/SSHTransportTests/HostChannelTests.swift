@@ -62,7 +62,7 @@ struct HostChannelTests {
       let error = try await failure
       #expect(error.kind == .unreachable && error.message.contains("the connection was lost"), "\(error)")
       let program = try await door.program()
-      let part = home.file("\(program.remotePath).part-\(door.mark)-0.gz")
+      let part = home.file("\(program.remotePath).part-\(door.mark)-0")
       #expect(try LocalFile.contents(part, limit: 1 << 20).count == 50_000)
       try meanwhile(part)
       #expect(try await channel.ask(0).count == 1)
