@@ -21,34 +21,33 @@ struct ProgramPush: Sendable {
     if !isComplete {
       // The writer of a connection that was lost may still be at it: the new one gets a file of its own.
       if isResumed { _ = try await connection.run(["rm", "-f", partialPath]) }
+      // Each program that is started costs a host more than a megabyte does: there is no look whether the folder is there.
+      try await demand(["mkdir", "-p", "-m", "0700", HostProgram.folder])
       isComplete = try await arrives(from: 0)
     }
     guard isComplete else {
       _ = try await connection.run(["rm", "-f", partialPath])
       throw refusal("what arrived at \(partialPath) is not what was sent")
     }
-    // What was resumed may have been cut off before it had its mode.
-    if isResumed { try await demand(["chmod", "0700", partialPath]) }
+    try await demand(["chmod", "0700", partialPath])
     try await demand(["mv", "-f", partialPath, program.remotePath])
   }
 
   /// Sends what is missing after `offset`. True when the whole is there and has the right digest.
   private func arrives(from offset: Int) async throws(SSHError) -> Bool {
-    // Each program that is started costs a host more than a megabyte does: this one makes the folder and sets the mode.
-    let writer =
-      offset == 0
-      ? ["install", "-D", "-m", "0700", "/dev/stdin", partialPath]
-      : ["dd", "of=\(partialPath)", "bs=65536", "status=none", "oflag=append", "conv=notrunc"]
-    if let complaint = try await send(from: offset, to: writer) {
+    if let complaint = try await send(from: offset) {
       guard offset == 0 else { return false }
       throw refusal(complaint)
     }
     return try await digest(of: partialPath) == program.digest
   }
 
-  /// Gives the program's bytes from `offset` on to a writer over there. Nil when it has taken them all.
-  private func send(from offset: Int, to writer: [String]) async throws(SSHError) -> String? {
-    let id = try await connection.start(command: shellQuoted(writer))
+  /// Writes the program's bytes from `offset` on to the partial file. Nil when they are all there, else the writer's
+  /// complaint.
+  private func send(from offset: Int) async throws(SSHError) -> String? {
+    var arguments = ["dd", "of=\(partialPath)", "bs=65536", "status=none"]
+    if offset > 0 { arguments += ["oflag=append", "conv=notrunc"] }
+    let id = try await connection.start(command: shellQuoted(arguments))
     do throws(SSHError) {
       var next = offset
       while next < program.size {
