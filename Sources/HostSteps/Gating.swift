@@ -21,6 +21,7 @@ extension StepRunner {
         try await checkCandidate()
         return .gatePassed(passed)
       case .failed(let why):
+        try await blameShared(round, why)
         throw StepFailure(
           .gate, "the new version did not become healthy on port \(port): \(why)",
           lastLines: await lastLines())
@@ -40,10 +41,14 @@ extension StepRunner {
     gate.deadline = min(gate.deadline, plan.policy.confirmWithin)
     var reducer = GateReducer(gate, began: time.now)
     while true {
-      let verdict = reducer.take(await ask(questions), at: time.now)
+      let round = await ask(questions)
+      let verdict = reducer.take(round, at: time.now)
       switch verdict {
       case .passed: return .proven
       case .failed(let why):
+        // A host that is cut off, or has undone the flip meanwhile, says nothing of the release.
+        try await checkArmed()
+        try await blameShared(round, why)
         throw StepFailure(
           .gate,
           "after the flip the public port \(plan.agent.publicPort) did not answer from outside: \(why)",
@@ -75,6 +80,7 @@ extension StepRunner {
       case .failed(let why):
         // A host that can't be asked at all says nothing of the release: that is another failure.
         try await checkProbation()
+        try await blameShared(round, why)
         throw StepFailure(.gate, why, lastLines: await lastLines())
       case .undecided:
         note(
@@ -155,6 +161,35 @@ extension StepRunner {
         .gate,
         "the new version's unit \(escapedForTerminal(unit.unit)) \(escapedForTerminal(how)) before it was proved",
         lastLines: await lastLines())
+    }
+  }
+
+  /// Throws where something that all hosts share is at fault rather than the new version: nothing could be asked, or the
+  /// old version beside it is as sick.
+  private func blameShared(_ round: [Sample], _ why: String) async throws(StepFailure) {
+    if !round.isEmpty, round.allSatisfy(\.isNotAsked) {
+      throw StepFailure(
+        .shared, "no probe could be asked: \(why)",
+        hint: "see to the controller's machine and the way to the host")
+    }
+    guard let from = known.from, let port = session.setup.port(of: from) else { return }
+    let version = known.fromVersion.flatMap { Version($0) }
+    let old = await ask(
+      try await questions(version: version, slot: from.slot ?? .blue, port: port, inside: true))
+    guard let bad = old.first(where: { !$0.isHealthy }), !bad.isNotAsked else { return }
+    throw StepFailure(
+      .shared,
+      "neither the new version is healthy (\(why)) nor the old one beside it (\(bad.reason ?? "unhealthy"))",
+      hint: "see to what both depend on, then resume")
+  }
+
+  /// Throws where our flip is not armed any more.
+  private func checkArmed() async throws(StepFailure) {
+    let status = try await session.observe()
+    guard let flip = status.flip, flip.flip == known.flip, flip.phase == .armed || flip.phase == .confirmed
+    else {
+      throw StepFailure(
+        .undone, status.flip?.reason ?? "the host has undone the flip", lastLines: status.lastLines)
     }
   }
 

@@ -56,6 +56,16 @@ package actor HostSession {
   /// holds is taken over: the rollout's lock says that it's gone.
   func key() async throws(StepFailure) -> LeaseKey {
     if let lease, time.now.since(lease.since) < Self.renewAfter { return lease.key }
+    if let lease {
+      // A lease that somebody has taken over is not taken back: renewing it is refused.
+      let asked = time.now
+      guard
+        case .lease(let renewed) = try await ask(
+          .renew(setup.name, lease.key, ttl: Self.leaseTTL), within: .seconds(30))
+      else { throw .wrongReply }
+      self.lease = (renewed.key, asked)
+      return renewed.key
+    }
     do {
       return try await acquire(takeOver: identity.takesOver)
     } catch  where error.kind == .leaseLost {
@@ -132,6 +142,8 @@ extension StepFailure {
     case .flipGone: kind = .undone
     case .quarantined, .cannotRestore: kind = .quarantined
     case .draining: kind = .busy
+    // It has booted or been changed since it was looked at: it is looked at again.
+    case .staleBelief: kind = .lost
     default: kind = .host
     }
     self.init(kind, failure.message, hint: failure.hint, lastLines: failure.lastLines)

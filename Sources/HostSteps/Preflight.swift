@@ -19,27 +19,40 @@ extension StepRunner {
     let result = PreflightResult(
       architecture: facts.architecture, release: release.digest, from: from,
       fromVersion: live?.manifest.version.text, candidate: candidate, isLive: live?.digest == release.digest)
-    var problems = obstacles(facts, release: release, candidate: candidate, from: from)
-    if result.isLive { return result }
+    var problems = obstacles(status, to: release)
+    if result.isLive, let from {
+      // That it has traffic is not enough: that must be final, nobody's to change, and seen healthy.
+      if let flip = status.flip, flip.phase != .promoted, flip.phase != .reverted {
+        problems.append("this release has traffic already, but its flip is only \(flip.phase.rawValue)")
+      }
+      problems += try await unhealthy(from, version: plan.release.version)
+      try refuse(problems)
+      return result
+    }
+    problems += obstacles(facts, candidate: candidate, from: from, archive: release.manifest.archiveBytes)
     note("checks dependencies")
     problems += try await failedDependencies()
     problems += try await obstaclesOutside()
     if let from {
-      problems += try await unhealthyTarget(from, version: live?.manifest.version)
+      problems += try await unhealthy(from, version: live?.manifest.version).map {
+        "\($0), so there would be no way back"
+      }
     }
+    try refuse(problems)
+    return result
+  }
+
+  /// All that stands in the way is said at once.
+  private func refuse(_ problems: [String]) throws(StepFailure) {
     guard problems.isEmpty else {
       throw StepFailure(
         .precondition, problems.joined(separator: "; "), hint: "nothing was changed on the host")
     }
-    return result
   }
 
-  /// What the facts forbid. All of it is said at once.
-  private func obstacles(
-    _ facts: HostFacts, release: IdentifiedRelease, candidate: Slot, from: Side?
-  ) -> [String] {
+  /// What forbids that this rollout has anything to do with the agent here.
+  private func obstacles(_ status: AgentStatus, to release: IdentifiedRelease) -> [String] {
     var problems: [String] = []
-    let status = facts.agent
     if let quarantine = status.quarantine {
       problems.append("the host is quarantined: \(quarantine) (see `switchyard hosts clear`)")
     }
@@ -49,13 +62,21 @@ extension StepRunner {
     if let lease = status.lease, plan.takeOver == nil, !lease.reason.hasPrefix("rollout \(plan.id)") {
       problems.append("\(lease.holder) is changing this agent here: \(lease.reason)")
     }
+    return problems
+  }
+
+  /// What the facts forbid.
+  private func obstacles(
+    _ facts: HostFacts, candidate: Slot, from: Side?, archive: Int64
+  ) -> [String] {
+    var problems: [String] = []
     if !facts.userExists { problems.append("the user \(plan.agent.user) does not exist") }
     for unit in facts.foreignUnits { problems.append("a unit \(unit) exists that is not ours") }
     if let obstacle = facts.trafficObstacle { problems.append(obstacle) }
-    if facts.diskFree < 3 * release.manifest.archiveBytes {
-      problems.append(
-        "only \(facts.diskFree) bytes are free where releases are stored, \(3 * release.manifest.archiveBytes) needed"
-      )
+    // The archive, what is unpacked from it, and some room.
+    let (needed, isTooMuch) = archive.multipliedReportingOverflow(by: 3)
+    if isTooMuch || facts.diskFree < needed {
+      problems.append("only \(facts.diskFree) bytes are free where releases are stored, \(needed) needed")
     }
     if facts.systemd < 247 { problems.append("systemd \(facts.systemd) is older than 247") }
     let port = plan.agent.slots[candidate]
@@ -125,8 +146,8 @@ extension StepRunner {
     }
   }
 
-  /// The side to return to must be healthy, or there would be no way back.
-  private func unhealthyTarget(_ side: Side, version: Version?) async throws(StepFailure) -> [String] {
+  /// Why a side that has traffic can't be relied on; empty where it answers.
+  private func unhealthy(_ side: Side, version: Version?) async throws(StepFailure) -> [String] {
     guard let port = session.setup.port(of: side) else { return [] }
     note("looks whether the live version is healthy")
     let questions = try await questions(version: version, slot: side.slot ?? .blue, port: port, inside: true)
@@ -137,7 +158,7 @@ extension StepRunner {
       last = bad.reason ?? last
       if await !pause(plan.policy.gate.interval) { break }
     }
-    return ["the live version on port \(port) is not healthy, so there would be no way back: \(last)"]
+    return ["the live version on port \(port) is not healthy (\(last))"]
   }
 }
 

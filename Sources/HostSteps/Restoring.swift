@@ -10,6 +10,13 @@ extension StepRunner {
     note("undoes the upgrade")
     var status = try await session.observe()
     let isFlipped = status.flip?.flip == known.flip
+    if known.isPromoted, !isFlipped {
+      // What this rollout did is not the latest here: undoing it would take away what another one needs.
+      throw StepFailure(
+        .quarantined,
+        "the host has been changed since by \(status.flip.map { escapedForTerminal($0.flip) } ?? "somebody else")",
+        hint: "roll that back first, or roll out the version that you want")
+    }
     if isFlipped, status.flip?.phase == .promoted, let from = known.from, status.retained != from {
       // Asked before the lease is taken, which would keep others away from a host that stays as it is.
       throw StepFailure(
@@ -21,12 +28,19 @@ extension StepRunner {
         .revert(agent, try await session.key(), flip: known.flip, reason: reason, refuse: refuse),
         within: .seconds(120))
     } else if let release = known.release, status.slot(known.candidate)?.release?.digest == release,
-      status.owner != Side(known.candidate), !isFlipped
+      status.owner != Side(known.candidate), status.retained != Side(known.candidate), !isFlipped
     {
       status = try await session.status(
         .discard(agent, try await session.key(), known.candidate, reason: reason), within: .seconds(60))
     }
-    guard status.owner == known.from || known.from == .adopted && status.owner == nil else {
+    // After a reboot the old side is only being started.
+    let deadline = time.now + min(plan.policy.gate.deadline, .seconds(60))
+    while !isWithOldSide(status), time.now < deadline {
+      note("waits for traffic to be back with the old version")
+      _ = await pause(.seconds(1))
+      status = try await session.observe()
+    }
+    guard isWithOldSide(status) else {
       throw StepFailure(
         .host,
         "after the undo traffic is with \(status.owner?.rawValue ?? "nobody") rather than "
@@ -35,6 +49,12 @@ extension StepRunner {
     if let from = known.from { try await seeHealthy(from) }
     try await session.giveBack()
     return .restored
+  }
+
+  private func isWithOldSide(_ status: AgentStatus) -> Bool {
+    guard status.owner == known.from || known.from == .adopted && status.owner == nil else { return false }
+    guard let slot = known.from?.slot else { return true }
+    return status.slot(slot)?.release?.manifest.version.text == known.fromVersion
   }
 
   /// The old side must answer where clients connect.

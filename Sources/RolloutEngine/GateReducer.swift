@@ -65,6 +65,8 @@ public struct SoakReducer: Sendable {
   private let tolerance: Int
   private let began: Moment
   private var healthy = 0
+  /// Healthy rounds in a row, each with every probe asked.
+  private var streak = 0
   private var badInARow = 0
   private var lastReason: String?
 
@@ -81,11 +83,10 @@ public struct SoakReducer: Sendable {
 
   /// Takes in one round's answers at the time they were complete.
   public mutating func take(_ round: [Sample], at now: Moment) -> Verdict {
-    let asked = round.filter { sample in
-      if case .notAsked = sample.outcome { false } else { true }
-    }
+    let asked = round.filter { !$0.isNotAsked }
     if let complaint = gate.complaint(about: asked) {
       badInARow += 1
+      streak = 0
       lastReason = complaint
       if badInARow > tolerance {
         return .failed(
@@ -95,21 +96,28 @@ public struct SoakReducer: Sendable {
     } else if !asked.isEmpty, asked.count == round.count {
       badInARow = 0
       healthy += 1
+      streak += 1
+    } else {
+      streak = 0
+      lastReason = round.first(where: { !$0.isHealthy })?.reason ?? lastReason
     }
     return check(at: now)
   }
 
-  /// The verdict as time goes on: after the soak's length there must have been as many healthy rounds as the gate asks for,
-  /// and the last one must not have been bad; the gate's deadline is the longest that is waited for them.
+  /// The verdict as time goes on: at the end of the soak's length the last rounds must have been healthy, as many as the
+  /// gate asks for; the gate's deadline is the longest that is waited for them.
   public func check(at now: Moment) -> Verdict {
     let elapsed = now.since(began)
     // A soak of no length adds no samples to those that proved the flip.
-    if elapsed >= length, badInARow == 0, healthy >= gate.successes || length == .zero { return .passed }
+    if elapsed >= length, length == .zero ? badInARow == 0 : streak >= max(gate.successes, 1) {
+      return .passed
+    }
     if elapsed.milliseconds > length.milliseconds + gate.deadline.milliseconds {
       let last = lastReason.map { "; last: \($0)" } ?? ""
-      return .failed("\(healthy) healthy answers by the end of the soak, \(gate.successes) needed\(last)")
+      return .failed(
+        "\(streak) healthy answers in a row at the end of the soak, \(gate.successes) needed\(last)")
     }
-    return .undecided(healthy: healthy, needed: gate.successes, lastReason: lastReason)
+    return .undecided(healthy: streak, needed: gate.successes, lastReason: lastReason)
   }
 }
 

@@ -17,6 +17,14 @@ struct HostRun: Hashable, Sendable, Codable {
   var tries = 0
   /// Steps in a row whose outcome was lost with the connection.
   var lost = 0
+  /// Since when it has been so; nil while the host answers.
+  var lostSince: Moment?
+  /// The silence of the fleet in which this host was counted last.
+  var silentIn = 0
+  /// Faults of something shared that the host's steps have met.
+  var sharedFaults = 0
+  /// Once it is undone the host is to be begun anew.
+  var comesBack = false
   /// Times that the host had to be asked how it stands since it was begun by a person's word or the wave's.
   var setbacks = 0
   /// The host was given up while changed: when it is begun, it is asked first how it stands.

@@ -2,12 +2,21 @@ import RolloutModel
 
 /// How one host travels: what the outcome of each step leads to.
 extension RolloutEngine {
-  /// Lost connections in a row after which a host that was begun is given up: with the backoff about a minute and a half.
+  /// How long a host that was begun may be silent before it is given up: time for most machines to reboot.
+  static let longestSilence = Span.seconds(300)
+  /// The same where so many hosts fell silent together that the controller's own network is suspected, or where the
+  /// controller's machine is at fault.
+  static let longestShared = Span.seconds(3600)
+  /// Hosts that were begun and fell silent one after the other, no other answering meanwhile, that make a network suspect.
+  static let suspiciousSilence = 3
+  /// Lost connections in a row after which a host that was not begun is given up.
   static let mostLost = 8
   /// Attempts to reach a host that was not begun.
   static let mostUnreachable = 2
-  /// Attempts to restore a host before it is quarantined.
-  static let mostRestores = 3
+  /// Attempts to restore a host before it is quarantined; with the backoff they take a quarter of a minute at least.
+  static let mostRestores = 6
+  /// Attempts to start a host's retention.
+  static let mostRetains = 3
   /// Times that a host is begun anew because no confirm reached it.
   static let mostUnconfirmed = 2
   /// Times that a host that was begun has to be asked anew how it stands, in all, before it is given up and undone: a fault that
@@ -17,10 +26,7 @@ extension RolloutEngine {
   mutating func conclude(_ host: Int, _ outcome: StepOutcome) {
     guard let step = hosts[host].step else { return }
     let outcome = step.canEnd(in: outcome) ? outcome : .failed(.misplaced(outcome, step))
-    switch outcome {
-    case .failed, .cancelled: break  // neither is a sign that the host answers
-    default: hosts[host].lost = 0
-    }
+    hear(host, outcome)
     if case .retain = step {
       concludeRetain(host, outcome)
       return
@@ -46,9 +52,36 @@ extension RolloutEngine {
     case .confirmed: perform(host, .soak(soak(of: host)))
     case .soaked: perform(host, .promote)
     case .promoted: promote(host)
-    case .restored: end(host, hosts[host].leaveOut ? .skipped : .restored)
+    case .restored: restored(host)
     case .retained: clearStep(host)
     }
+  }
+
+  /// Whether a host answers says something of it, and of the way there that all share.
+  private mutating func hear(_ host: Int, _ outcome: StepOutcome) {
+    switch outcome {
+    case .cancelled: break
+    case .failed(let failure):
+      switch failure.kind {
+      case .lost, .unreachable:
+        guard hosts[host].touched, hosts[host].silentIn != silence else { return }
+        hosts[host].silentIn = silence
+        silent += 1
+      // A gate may fail for want of a way to the host: that is no sign of life.
+      case .gate, .shared: break
+      case .host, .precondition, .undone, .quarantined, .leaseLost, .busy: breakSilence()
+      }
+    default:
+      hosts[host].lost = 0
+      hosts[host].lostSince = nil
+      breakSilence()
+    }
+  }
+
+  private mutating func breakSilence() {
+    guard silent > 0 else { return }
+    silent = 0
+    silence += 1
   }
 
   private func isRestore(_ step: HostStep) -> Bool {
@@ -58,7 +91,7 @@ extension RolloutEngine {
   private func soak(of host: Int) -> Span { plan.waves[waveOf(host)].soak }
 
   private mutating func cleared(_ host: Int, _ result: PreflightResult) {
-    clearedPreflights += 1
+    preconditionFailures = 0
     hosts[host].known.architecture = result.architecture
     hosts[host].known.release = result.release
     hosts[host].known.from = result.from
@@ -108,7 +141,18 @@ extension RolloutEngine {
   private mutating func promote(_ host: Int) {
     hosts[host].reason = ""
     hosts[host].lastLines = []
+    hosts[host].known.isPromoted = true
     end(host, .promoted)
+  }
+
+  private mutating func restored(_ host: Int) {
+    let comesBack = hosts[host].comesBack && isGoingOn
+    hosts[host].comesBack = false
+    if comesBack, !hosts[host].leaveOut {
+      returnToPending(host)
+    } else {
+      end(host, hosts[host].leaveOut ? .skipped : .restored)
+    }
   }
 
   mutating func returnToPending(_ host: Int) {
@@ -172,9 +216,22 @@ extension RolloutEngine {
   private mutating func failLost(_ host: Int, _ step: HostStep, _ failure: StepFailure) {
     hosts[host].lost += 1
     hosts[host].reason = text(of: failure)
-    guard hosts[host].lost <= Self.mostLost else {
+    guard hosts[host].touched else {
+      if hosts[host].lost <= Self.mostLost {
+        askAnew(host, failure, after: backoff(hosts[host].lost))
+      } else {
+        end(host, .unreachable)
+        chargeUnreachable()
+      }
+      return
+    }
+    let isSuspect = silent >= Self.suspiciousSilence
+    if isSuspect {
+      pause("\(silent) hosts fell silent one after the other: see to the controller's own network first")
+    }
+    guard isPatient(host, isSuspect ? Self.longestShared : Self.longestSilence) else {
       end(host, .unreachable)
-      if hosts[host].touched { charge(host) } else { chargeUnreachable() }
+      charge(host)
       return
     }
     let delay = backoff(hosts[host].lost)
@@ -185,9 +242,17 @@ extension RolloutEngine {
     }
   }
 
+  /// Whether the host has not been silent for longer than this.
+  private mutating func isPatient(_ host: Int, _ span: Span) -> Bool {
+    let since = hosts[host].lostSince ?? now
+    hosts[host].lostSince = since
+    return now.since(since) <= span
+  }
+
   /// How the host stands is not known: it is asked, and goes on from there.
   private mutating func askAnew(_ host: Int, _ failure: StepFailure, after delay: Span) {
-    hosts[host].setbacks += 1
+    // A host that stays silent is given up by the clock; one that answers in between, by the count.
+    if hosts[host].step != .reconcile { hosts[host].setbacks += 1 }
     if !hosts[host].touched {
       perform(host, .preflight, after: delay)
     } else if hosts[host].setbacks > Self.mostSetbacks {
@@ -197,16 +262,26 @@ extension RolloutEngine {
     }
   }
 
+  /// Something that all hosts share has failed: nobody's release is at fault, and no budget is spent.
   private mutating func failShared(_ host: Int, _ step: HostStep, _ failure: StepFailure) {
     pause("\(plan.hosts[host].name): \(text(of: failure))")
+    hosts[host].reason = text(of: failure)
+    hosts[host].sharedFaults += 1
+    let delay = backoff(hosts[host].sharedFaults)
     switch step {
-    case .preflight, .stage:
-      hosts[host].reason = text(of: failure)
-      returnToPending(host)
-    case .restore: failRestore(host, step, failure)
-    default:
-      hosts[host].lost += 1
-      askAnew(host, failure, after: backoff(hosts[host].lost))
+    case .preflight, .stage: returnToPending(host)
+    case .start, .gate:
+      // The old side has traffic: the candidate makes room until somebody has put right what is wrong.
+      hosts[host].comesBack = true
+      hosts[host].failedRestores = 0
+      perform(host, .restore(refuse: false, reason: failure.reason))
+    case .flip, .prove, .confirm, .soak, .promote, .reconcile, .restore, .retain:
+      guard isPatient(host, Self.longestShared) else {
+        end(host, .unreachable)
+        charge(host)
+        return
+      }
+      perform(host, isRestore(step) ? step : .reconcile, after: delay)
     }
   }
 
@@ -214,9 +289,9 @@ extension RolloutEngine {
     preconditionFailures += 1
     hosts[host].reason = text(of: failure)
     end(host, .failed)
-    if preconditionFailures >= 3, preconditionFailures > clearedPreflights {
+    if preconditionFailures >= 3 {
       // Something that many hosts need is down: nobody's release is at fault, and no budget is spent.
-      pause("the same kind of precondition fails on \(preconditionFailures) hosts: \(text(of: failure))")
+      pause("preconditions fail on \(preconditionFailures) hosts one after the other: \(text(of: failure))")
     } else {
       charge(host)
     }
@@ -270,7 +345,7 @@ extension RolloutEngine {
   private mutating func concludeRetain(_ host: Int, _ outcome: StepOutcome) {
     if case .failed(let failure) = outcome {
       hosts[host].lost += 1
-      if hosts[host].undo == nil, hosts[host].lost < Self.mostRestores,
+      if hosts[host].undo == nil, hosts[host].lost < Self.mostRetains,
         failure.kind == .lost || failure.kind == .unreachable
       {
         perform(host, .retain, after: backoff(hosts[host].lost))

@@ -94,6 +94,12 @@ extension RolloutEngine {
 
   private mutating func reopen() {
     mode = .running
+    // What was begun or waited when the rollout was stopped would be forgotten.
+    let waiting = Set(requeued)
+    for host in 0..<plannedHosts
+    where hosts[host].phase == .pending && (waveOf(host) < wave || host < cursor) && !waiting.contains(host) {
+      requeued.append(host)
+    }
     reason = ""
     endedWall = nil
   }

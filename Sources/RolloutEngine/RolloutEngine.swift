@@ -52,9 +52,11 @@ public struct RolloutEngine: Decider, Hashable, Codable {
   var failuresByWave: [Int]
   var failures = 0
   var unreachableBeforeStart = 0
-  /// Preflights that failed on a precondition, and those that passed.
+  /// Preflights that failed on a precondition since one has passed.
   var preconditionFailures = 0
-  var clearedPreflights = 0
+  /// Hosts that were begun and have fallen silent since one has answered, and the number of that silence.
+  var silent = 0
+  var silence = 1
   /// Hosts that fill a batch although nothing is under way there: their undo could not be proved.
   var stuck = 0
   var startedWall: Int64 = 0

@@ -106,6 +106,7 @@ extension RolloutEngine {
 
   mutating func begin(_ host: Int) {
     hosts[host].lost = 0
+    hosts[host].lostSince = nil
     hosts[host].failedRestores = 0
     hosts[host].lastLines = []
     if hosts[host].asksFirst {
@@ -119,6 +120,7 @@ extension RolloutEngine {
     if hosts[host].touched {
       // An undo must know who owned traffic before the host was changed.
       hosts[host].known.flip = flip
+      hosts[host].known.isPromoted = false
       hosts[host].known.bootID = ""
       hosts[host].known.invocation = ""
     } else {

@@ -98,8 +98,9 @@ public enum RolloutState: String, Hashable, Sendable, Codable {
   public var exitCode: Int32 {
     switch self {
     case .promoted: 0
-    case .rolledBack, .rollingBack: 3
-    case .rollbackIncomplete: 4
+    case .rolledBack: 3
+    // Whoever stops looking while a rollback is under way has not seen it done.
+    case .rollingBack, .rollbackIncomplete: 4
     case .paused, .awaitingApproval, .running: 5
     case .halted: 6
     case .promotedWithExceptions: 7

@@ -145,6 +145,11 @@ public struct Sample: Hashable, Sendable, Codable {
   /// Whether the answer met every expectation; unknown is not healthy.
   public var isHealthy: Bool { outcome == .healthy }
 
+  /// Whether the probe could not be asked at all, which says nothing of the agent.
+  public var isNotAsked: Bool {
+    if case .notAsked = outcome { true } else { false }
+  }
+
   /// The reason of an outcome that is not healthy.
   public var reason: String? {
     switch outcome {

@@ -97,11 +97,14 @@ public struct HostKnowledge: Hashable, Sendable, Codable {
   public var invocation: String
   /// A person wants the release tried again although it was rolled back here.
   public var again: Bool
+  /// The flip was promoted.
+  public var isPromoted: Bool
 
   /// Nothing is known yet.
   public init(flip: String) {
     architecture = ""
     again = false
+    isPromoted = false
     candidate = .blue
     self.flip = flip
     bootID = ""

@@ -143,7 +143,7 @@ import Testing
   func rollbackOfLost() throws {
     var bench = try Bench.started(2)
     try bench.bring(0, to: "soak")
-    for _ in 0...RolloutEngine.mostLost { bench.fail(0, .lost) }
+    bench.lose(0)
     #expect(bench.phase(0) == .unreachable)
     bench.order(.rollback)
     #expect(bench.steps[0]?.word == "restore")
@@ -300,6 +300,12 @@ import Testing
     #expect(bench.engine.failures == failed, "nothing was changed")
     bench.order(.retry([0, 2]))
     #expect(bench.state == .running && bench.engine.failures == 0)
+    // The host that the halt sent back to the others goes with them.
+    #expect(bench.busy == [0, 2, 3])
+    bench.finish(0, .standing(.untouched))
+    for host in [0, 2, 3] { try bench.promote(host) }
+    for host in [0, 2, 3] where bench.steps[host] == .retain { try bench.succeed(host) }
+    #expect(bench.state == .promotedWithExceptions && bench.engine.isAtRest)
   }
 
   @Test("Retry after an end with exceptions goes through the end again")
@@ -363,14 +369,14 @@ import Testing
   func retryLost() throws {
     var bench = try Bench.started()
     try bench.bring(0, to: "soak")
-    for _ in 0...RolloutEngine.mostLost { bench.fail(0, .lost) }
+    bench.lose(0)
     bench.order(.retry([0]))
     #expect(bench.steps[0] == .reconcile)
     bench.finish(0, .standing(.confirmed(bootID: "b", invocation: "i")))
     #expect(bench.steps[0]?.word == "soak")
-    for _ in 0...RolloutEngine.mostLost { bench.fail(0, .lost) }
+    bench.lose(0)
     bench.order(.rollback)
-    for _ in 0...RolloutEngine.mostLost { bench.fail(0, .lost) }
+    bench.lose(0)
     #expect(bench.state == .rollbackIncomplete)
   }
 

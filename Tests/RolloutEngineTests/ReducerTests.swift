@@ -164,7 +164,17 @@ extension Verdict {
     var soak = soak(tolerance: 5)
     for second in 1..<10 { _ = soak.take([good], at: at(Int64(second))) }
     #expect(!soak.take([sick], at: at(10)).isPassed)
-    #expect(soak.take([good], at: at(11)).isPassed)
+    for second in 11...12 { #expect(!soak.take([good], at: at(Int64(second))).isPassed) }
+    #expect(soak.take([good], at: at(13)).isPassed)
+  }
+
+  @Test("It does not end on rounds that were not asked, however many were healthy before")
+  func endsAsked() {
+    var soak = soak(tolerance: 5)
+    for second in 1..<10 { _ = soak.take([good], at: at(Int64(second))) }
+    for second in 10..<14 { #expect(!soak.take([unasked], at: at(Int64(second))).isPassed) }
+    for second in 14..<16 { #expect(!soak.take([good], at: at(Int64(second))).isPassed) }
+    #expect(soak.take([good], at: at(16)).isPassed)
   }
 
   @Test("Fewer healthy answers than the gate asks for are waited for, but not for ever")

@@ -106,6 +106,13 @@ struct Bench {
     finish(host, .failed(StepFailure(kind, "\(kind) here")))
   }
 
+  /// The host's connection is lost, and is still lost when patience with it ends.
+  mutating func lose(_ host: Int) {
+    fail(host, .lost)
+    now += RolloutEngine.longestSilence.milliseconds
+    fail(host, .lost)
+  }
+
   mutating func order(_ verb: Order.Verb) { send(.order(Order(verb, reason: "because", by: "somebody"))) }
 
   /// The host's step comes out well.

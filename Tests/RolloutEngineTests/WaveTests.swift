@@ -250,7 +250,10 @@ import Testing
     try bench.promote(0)
     bench.order(.rollback)
     bench.finish(1, .cancelled)
-    for _ in 0..<20 where bench.steps[0] != nil { bench.fail(0, kind) }
+    for _ in 0..<20 where bench.steps[0] != nil {
+      bench.fail(0, kind)
+      bench.now += RolloutEngine.longestSilence.milliseconds / 4
+    }
     #expect(bench.state == .rollbackIncomplete)
   }
 
@@ -275,9 +278,7 @@ import Testing
     var bench = try Bench.started(3)
     try bench.bring(0, to: "gate")
     bench.fail(0, .gate)
-    bench.fail(0, .host)
-    bench.fail(0, .host)
-    bench.fail(0, .host)
+    for _ in 0..<RolloutEngine.mostRestores { bench.fail(0, .host) }
     #expect(bench.phase(0) == .quarantined && bench.engine.failures == 1)
   }
 }
