@@ -28,7 +28,7 @@ package struct StateFile: Sendable {
   /// Reads it; needs no lock, as it's replaced in one step.
   package func read() -> Content {
     do throws(HostFailure) {
-      guard let record = try read("state") else { return .absent }
+      guard let record = try readSettled() else { return .absent }
       return .whole(record)
     } catch {
       // A copy that can't be read either is no help, and the first failure is the one to tell.
@@ -36,14 +36,22 @@ package struct StateFile: Sendable {
     }
   }
 
+  /// A file that was opened just before it was replaced may be written over while it's read: the second look is at the new
+  /// one.
+  private func readSettled() throws(HostFailure) -> AgentRecord? {
+    do throws(HostFailure) { return try read("state") } catch { return try read("state") }
+  }
+
   /// Makes a record durable.
   package func write(_ record: AgentRecord) throws(HostFailure) {
     let home = try FileTree.makeFolder(folder)
-    let bytes = try Self.bytes(of: record)
     let number = openat(
       home.number, "state.before", O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard number >= 0 else { throw systemFailure("opening \(folder)/state.before") }
     let file = Descriptor(owning: number)
+    var present = stat()
+    guard fstat(number, &present) == 0 else { throw systemFailure("looking at \(folder)/state.before") }
+    let bytes = try Self.bytes(of: record, room: Int(clamping: min(present.st_size, off_t(Self.limit))))
     try writeAll(file.number, bytes, what: "writing \(folder)/state.before")
     guard ftruncate(number, off_t(bytes.count)) == 0 else {
       throw systemFailure("writing \(folder)/state.before")
@@ -61,15 +69,15 @@ package struct StateFile: Sendable {
     try FileTree.sync(home, what: "writing \(folder)")
   }
 
-  private static func bytes(of record: AgentRecord) throws(HostFailure) -> [UInt8] {
+  /// Padded to the room that is there; where that is too small, to more than is needed, so that the next ones fit.
+  private static func bytes(of record: AgentRecord, room: Int) throws(HostFailure) -> [UInt8] {
     let json: [UInt8]
     do { json = try canonicalJSON(record) } catch {
       throw HostFailure(.system, "an agent's state can't be encoded: \(error)")
     }
     let head = "switchyard-state \(format) \(json.count) \(digest(json))\n"
     var bytes = Array(head.utf8) + json
-    let room = bytes.count + block / 2
-    let padded = (room + block - 1) / block * block
+    let padded = bytes.count <= room ? room : (bytes.count + block / 2 + block - 1) / block * block
     bytes += [UInt8](repeating: UInt8(ascii: "\n"), count: padded - bytes.count)
     return bytes
   }
