@@ -43,11 +43,20 @@ package struct ReleaseStore: Sendable {
     return try partBytes(release, in: incoming)
   }
 
-  /// Adds to the archive on its way in. Where the disk is full, what came so far is removed.
-  package func append(_ release: ReleaseManifest, _ bytes: [UInt8]) throws(HostFailure) {
+  /// Adds to the archive on its way in, which is to have exactly `offset` bytes so far, where that is given. Where the disk is
+  /// full, what came so far is removed.
+  package func append(
+    _ release: ReleaseManifest, _ bytes: [UInt8], at offset: Int64? = nil
+  ) throws(HostFailure) {
     let incoming = try FileTree.makeFolder("\(root)/\(release.agent.text)/incoming")
     let name = partName(release)
     let have = try partBytes(release, in: incoming)
+    if let offset, offset != have {
+      throw HostFailure(
+        .staleBelief,
+        "\(have) bytes are here of the archive of \(release.agent) \(release.version), not the \(offset) that came before",
+        hint: "somebody else has sent or removed some of it; look at the host again")
+    }
     guard have + Int64(bytes.count) <= release.archiveBytes else {
       try FileTree.remove(name, in: incoming)
       throw HostFailure(
