@@ -11,8 +11,15 @@ struct Installation {
   private static let restore = "switchyard-restore.service"
   private static let trafficGuard = "switchyard-guard.service"
 
-  /// Makes the installation that of this program; does nothing where it is.
+  /// Several agents share it: one operation at a time.
+  private var lockPath: String { "\(files.states)/.install.lock" }
+  private static let lockWithin = Span.seconds(60)
+
+  /// Makes the installation that of this program; does nothing where it is, and its guard runs.
   func bringUp() throws(HostFailure) {
+    _ = try FileTree.makeFolder(files.states)
+    let lock = try AgentLock(path: lockPath, within: Self.lockWithin)
+    defer { withExtendedLifetime(lock) {} }
     let newProgram = try copyProgram()
     let units = try FileTree.makeFolder(files.units)
     let newRestore = try replace(ShippedUnits.restore, Self.restore, in: units, at: files.units, 0o644)
@@ -20,7 +27,7 @@ struct Installation {
       ShippedUnits.trafficGuard, Self.trafficGuard, in: units, at: files.units, 0o644)
     let wanted = [Self.restore, Self.trafficGuard]
     let enabled = wanted.allSatisfy { access("\(files.units)/multi-user.target.wants/\($0)", F_OK) == 0 }
-    guard newProgram || newRestore || newGuard || !enabled else { return }
+    if !newProgram, !newRestore, !newGuard, enabled, try guardRuns() { return }
     let result = try asking("setting up the host's own units") { () throws(BusError) in
       if !enabled { try bus.enable(wanted) }
       // Units that systemd has not read yet need no reload.
@@ -36,9 +43,15 @@ struct Installation {
     }
   }
 
-  /// Removes all of it; for a host on which no agent is left.
+  /// Removes all of it, unless an agent has come in the meantime.
   func takeDown() throws(HostFailure) {
     let wanted = [Self.restore, Self.trafficGuard]
+    let traces = wanted.map { "\(files.units)/\($0)" } + [files.programs, lockPath]
+    guard traces.contains(where: { isThere($0) }) else { return }
+    let states = try FileTree.makeFolder(files.states)
+    let lock = try AgentLock(path: lockPath, within: Self.lockWithin)
+    defer { withExtendedLifetime(lock) {} }
+    guard try knownAgents(files).isEmpty else { return }
     try asking("removing the host's own units") { () throws(BusError) in
       try bus.disable(wanted)
       for unit in wanted { _ = try bus.stop(unit, deadline: .seconds(20)) }
@@ -47,7 +60,32 @@ struct Installation {
     for unit in wanted { try FileTree.remove(unit, in: units) }
     try asking("removing the host's own units") { () throws(BusError) in try bus.reload() }
     try FileTree.remove("bin", in: try FileTree.makeFolder(files.store))
-    try FileTree.remove("switchyard-host", in: try FileTree.makeFolder(files.commands))
+    // Something else of that name stays, as it did when ours was installed.
+    if ProcFiles.link("\(files.commands)/switchyard-host") == files.program {
+      try FileTree.remove("switchyard-host", in: try FileTree.makeFolder(files.commands))
+    }
+    // Last: while it is there, a removal that was cut off can be told from one that is done.
+    try FileTree.remove(".install.lock", in: states)
+  }
+
+  private func isThere(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0
+  }
+
+  /// Whether the guard is up and is the installed program, not one that was replaced under it.
+  private func guardRuns() throws(HostFailure) -> Bool {
+    let unit = try asking("looking at \(Self.trafficGuard)") { () throws(BusError) in
+      try bus.services([Self.trafficGuard]).first
+    }
+    guard let unit, unit.activeState == "active", unit.mainPID > 0 else { return false }
+    var running = stat()
+    var installed = stat()
+    // The files themselves are compared: a path may lead through links, and a replaced program keeps its path's name.
+    guard stat("/proc/\(unit.mainPID)/exe", &running) == 0, stat(files.program, &installed) == 0 else {
+      return false
+    }
+    return running.st_dev == installed.st_dev && running.st_ino == installed.st_ino
   }
 
   /// True where the program was another one.
