@@ -26,6 +26,8 @@ public struct AgentRecord: Hashable, Sendable, Codable {
   public var retained: Side?
   /// How much longer the retained side is kept; nil as long as its rollout has not ended.
   public var retention: RetentionClock?
+  /// The flip that made a first install, once its rollout has ended: with nothing to keep there is no retention that says so.
+  public var settledInstall: String?
   /// Sides that lost traffic a short time ago.
   public var drains: [Drain]
   /// When a revert that could not be done is tried again; nil where it isn't.
@@ -97,7 +99,9 @@ public struct AgentRecord: Hashable, Sendable, Codable {
         due.append(HostDeadline.longPast)
       }
     }
-    if let retention { due.append(now.moment + retention.untilNextLook(at: now)) }
+    if let retention, let retained, flip?.phase == .promoted, owner != retained {
+      due.append(retention.nextLook(at: now))
+    }
     return due.min()
   }
 }

@@ -67,19 +67,28 @@ extension HostMachine {
   }
 
   mutating func discard(
-    _ key: LeaseKey, _ slot: Slot, _ reason: String
+    _ key: LeaseKey, _ slot: Slot, _ release: Digest?, refuse: Bool
   ) throws(HostFailure) -> [HostEffect] {
     let record = try checkKey(key)
+    // A start that failed has emptied the slot already: then the name tells what it was.
+    let blamed = refuse ? release ?? record[slot]?.release.digest ?? record.staged?.digest : nil
     // It's being drained after a revert, and emptied at the end of that.
-    if record.drains.contains(where: { $0.side == Side(slot) && $0.empties }) { return end(.status) }
+    if record.drains.contains(where: { $0.side == Side(slot) && $0.empties }) {
+      return end(.status, after: refused(blamed))
+    }
     try checkReplaceable(slot, record)
     guard record[slot] != nil else {
       // What was staged for it goes all the same.
-      let effects = record.staged == nil ? [] : change { $0.staged = nil }
+      let effects = refused(blamed) + (record.staged == nil ? [] : change { $0.staged = nil })
       return end(.status, after: effects + [.collectGarbage(keeping: self.record?.manifests ?? [])])
     }
     step = .emptying(slot)
-    return [.claim(slot), .stop(Side(slot), wait: true), .empty(slot)]
+    return refused(blamed) + [.claim(slot), .stop(Side(slot), wait: true), .empty(slot)]
+  }
+
+  private mutating func refused(_ release: Digest?) -> [HostEffect] {
+    guard let release, record?.refused.contains(release) == false else { return [] }
+    return change { $0.refuse(release) }
   }
 
   mutating func emptied(_ slot: Slot) -> [HostEffect] {

@@ -129,6 +129,10 @@ extension HostMachine {
 
   mutating func retain(_ key: LeaseKey, _ retention: Retention) throws(HostFailure) -> [HostEffect] {
     let record = try checkKey(key)
+    if let flip = record.flip, flip.from == nil, flip.phase == .promoted {
+      guard record.settledInstall != flip.flip else { return end(.status) }
+      return end(.status, after: change { $0.settledInstall = flip.flip })
+    }
     guard record.retained != nil, record.retention == nil, record.flip?.phase == .promoted else {
       return end(.status)
     }
@@ -167,8 +171,10 @@ extension HostMachine {
     guard unit.runs(flip.invocation) else {
       throw HostFailure(.unitFailed, "the candidate is not as it was at the gate: \(unit.summary)")
     }
-    if let owner = seen.owner, owner != flip.to {
-      throw belief("traffic reaches \(name(owner)), not \(name(flip.to))")
+    // Unknown is not healthy: what can't be looked at has no owner here.
+    guard seen.owner == flip.to else {
+      throw belief("traffic reaches \(name(seen.owner)), not \(name(flip.to))")
     }
+    if let disturbance = seen.disturbance { throw belief("traffic is disturbed: \(disturbance)") }
   }
 }

@@ -51,6 +51,7 @@ public struct HostMachine: Sendable {
       case .order(let order): return try begin(order)
       case .outcome(let outcome): return try proceed(outcome)
       case .failed(let failure): return recover(failure)
+      case .notRecorded(let failure): return giveIn(failure)
       }
     } catch {
       return end(.failed(error))
@@ -67,7 +68,8 @@ public struct HostMachine: Sendable {
     case .stageEnd(let key, let release): return try stageEnd(key, release)
     case .start(let key, let slot, let release, let deadline):
       return try start(key, slot, release, deadline)
-    case .discard(let key, let slot, let reason): return try discard(key, slot, reason)
+    case .discard(let key, let slot, let release, _, let refuse):
+      return try discard(key, slot, release, refuse: refuse)
     case .flip(let key, let order): return try flip(key, order)
     case .confirm(let key, let name): return try confirm(key, name)
     case .promote(let key, let name): return try promote(key, name)
@@ -119,7 +121,20 @@ public struct HostMachine: Sendable {
       complaint = failure
       return wakeRetained()
     case .housekeeping(let chore): return postpone(chore)
-    case .waking: return wakingFailed(failure)
+    case .waking where failure.code != .shuttingDown: return wakingFailed(failure)
+    default: return end(.failed(failure))
+    }
+  }
+
+  /// Without a durable record nothing that it announces is done: the operation is over, and the next one goes on from the last
+  /// record that was persisted.
+  mutating func giveIn(_ failure: HostFailure) -> [HostEffect] {
+    switch step {
+    case .givingUp(let first): return end(.failed(first))
+    case .placingTraffic where complaint == nil:
+      // What was to be written told of units alone: who owns traffic has long been recorded.
+      complaint = failure
+      return placeTraffic()
     default: return end(.failed(failure))
     }
   }
@@ -148,5 +163,13 @@ public struct HostMachine: Sendable {
     return record
   }
 
-  var rearm: HostEffect { .armTimer(at: record?.nextDue(at: now)) }
+  /// How often a flip in probation is looked at, should its unit's end not have been told.
+  static let superviseEvery = Span.seconds(10)
+
+  var rearm: HostEffect {
+    guard let record else { return .armTimer(at: nil) }
+    var due = [record.nextDue(at: now)].compactMap { $0 }
+    if record.inProbation { due.append(now.moment + HostMachine.superviseEvery) }
+    return .armTimer(at: due.min())
+  }
 }

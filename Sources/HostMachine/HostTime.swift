@@ -73,9 +73,10 @@ public struct RetentionClock: Hashable, Sendable, Codable {
       installed: Span(milliseconds: left.installed.milliseconds - passed.milliseconds))
   }
 
-  func untilNextLook(at now: HostNow) -> Span {
-    let left = left(at: now)
-    return min(stopped ? left.installed : left.running, RetentionClock.lookEvery)
+  /// Counted from the last look, so that one that was missed is seen to be late.
+  func nextLook(at now: HostNow) -> Moment {
+    guard since.bootID == now.bootID else { return HostDeadline.longPast }
+    return since.at + min(stopped ? left.installed : left.running, RetentionClock.lookEvery)
   }
 
   /// Writes down what has passed.

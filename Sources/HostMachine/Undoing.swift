@@ -87,6 +87,11 @@ extension HostMachine {
 
   mutating func beginUndo(_ undo: Undo) throws(HostFailure) -> [HostEffect] {
     guard let record, let flip = record.flip else { throw belief("there is no flip") }
+    if flip.from == nil, flip.phase == .promoted, record.settledInstall == flip.flip {
+      throw HostFailure(
+        .cannotRestore, "agent \(agent): nothing was here before; its first install is over",
+        hint: "roll out the version that you want, or remove the agent: switchyard hosts forget")
+    }
     if let from = flip.from, record.retained != from {
       throw HostFailure(
         .cannotRestore, "agent \(agent): the \(from.rawValue) side is not kept any more",
@@ -99,12 +104,13 @@ extension HostMachine {
     guard let flip = record?.flip else { return end(.failed(belief("there is no flip"))) }
     let now = now
     let effects = change { record in
-      // The side that gets traffic is started where it must be: nothing of a boot is left to do.
+      // The boot that this may be part of goes on after it, and must not begin it once more.
       record.bootID = now.bootID
       record.flip?.phase = .reverting
       record.flip?.reason = undo.reason
       if undo.isUnconfirmed { record.flip?.isUnconfirmed = true }
-      record.retry = nil
+      // Should this be cut off; its end says otherwise.
+      record.retry = HostDeadline(now, plus: HostMachine.retryAfter)
       if undo.refuse { record.refuse(flip.release) }
     }
     guard let from = flip.from else {
@@ -142,13 +148,15 @@ extension HostMachine {
   }
 
   mutating func undoFailed(_ undo: Undo, _ stage: UndoStage, _ failure: HostFailure) -> [HostEffect] {
-    switch stage {
+    // Neither side's silence means anything then: it's done after the boot.
+    guard failure.code != .shuttingDown else { return end(.failed(failure)) }
+    return switch stage {
     case .waking: lookAtCandidate(undo, failure.message)
     case .moving:
       stuck(undo, "traffic could not be moved back: \(failure.message)", candidateAnswers: false)
     // Traffic is back. How the candidate's unit is only decides how soon it's stopped.
     case .settling: reverted(undo, candidate: nil)
-    case .asking, .lookingAtCandidate: end(.failed(failure))
+    case .asking, .lookingAtCandidate: end(.failed(failure), after: [rearm])
     }
   }
 

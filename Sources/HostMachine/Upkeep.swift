@@ -118,7 +118,7 @@ extension HostMachine {
       }
     }
     guard let owner = record.owner else { return noteBoot() + housekeep() }
-    guard record.bootID != now.bootID else { return placeTraffic() }
+    // In the same boot too: systemd may have begun anew without the kernel. Starting what runs does nothing.
     step = .waking(owner)
     return [.start(owner, within: Span.seconds(30))]
   }
@@ -137,7 +137,13 @@ extension HostMachine {
       return wakingFailed(
         HostFailure(.unitFailed, "the live side did not come up: \(unit.summary)", lastLines: lastLines))
     }
-    let effects = change { record in
+    if let flip = record?.flip, flip.phase == .armed, flip.to == side, flip.invocation != unit.invocation {
+      return try beginUndo(
+        Undo(
+          reason: "the host began anew before the flip was confirmed", refuse: false, then: .begin(.boot),
+          isUnconfirmed: true))
+    }
+    func note(_ record: inout AgentRecord) {
       record.bootID = now.bootID
       if let slot = side.slot {
         record[slot]?.bootID = now.bootID
@@ -148,7 +154,10 @@ extension HostMachine {
         record.flip?.invocation = unit.invocation
       }
     }
-    return effects + placeTraffic()
+    guard let record else { return placeTraffic() }
+    var noted = record
+    note(&noted)
+    return (noted == record ? [] : change(note)) + placeTraffic()
   }
 
   /// In probation the live side's failure to come up undoes the flip; after it there is nothing to go back to by itself.
@@ -161,7 +170,7 @@ extension HostMachine {
       Undo(reason: "after a reboot: \(failure.message)", refuse: true, then: .answer(.failed(failure))))
   }
 
-  private mutating func placeTraffic() -> [HostEffect] {
+  mutating func placeTraffic() -> [HostEffect] {
     step = .placingTraffic
     return [.moveTraffic(to: record?.owner)]
   }
@@ -188,7 +197,8 @@ extension HostMachine {
   }
 
   mutating func forget(_ force: Bool) throws(HostFailure) -> [HostEffect] {
-    guard let record else { return end(.done) }
+    // What an earlier one may have left.
+    guard let record else { return end(.done, after: [.removeState]) }
     if !force, let held = record.lease, held.remaining(at: now) > .zero { throw leaseHeld(held) }
     if !force, let owner = record.owner, owner != .adopted {
       throw HostFailure(
@@ -201,6 +211,6 @@ extension HostMachine {
     for slot in Slot.allCases where record[slot] != nil {
       effects += [.claim(slot), .stop(Side(slot), wait: true), .empty(slot)]
     }
-    return end(.done, after: effects + [.removeAll])
+    return end(.done, after: effects + [.removeAll, .removeState])
   }
 }

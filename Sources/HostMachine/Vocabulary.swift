@@ -14,8 +14,9 @@ public enum AgentOrder: Hashable, Sendable {
   case stageEnd(LeaseKey, IdentifiedRelease)
   /// Write a slot and start its unit.
   case start(LeaseKey, Slot, IdentifiedRelease, deadline: Span)
-  /// Stop and empty a slot.
-  case discard(LeaseKey, Slot, reason: String)
+  /// Stop and empty a slot. `refuse` marks the named release, or else what is in the slot or was staged for it, as rolled
+  /// back by a gate or a person.
+  case discard(LeaseKey, Slot, release: Digest?, reason: String, refuse: Bool)
   /// Move traffic.
   case flip(LeaseKey, FlipOrder)
   /// The flip was seen to work from outside.
@@ -38,6 +39,15 @@ public enum AgentOrder: Hashable, Sendable {
   case stopped(Slot, invocation: String, how: String)
   /// The host has booted: put it in order.
   case boot
+
+  /// Whether it must not be begun on a host that is going down: units stop there by themselves, which would be taken for
+  /// the release's failure.
+  public var waitsForNextBoot: Bool {
+    switch self {
+    case .stageEnd, .start, .discard, .flip, .confirm, .promote, .revert, .rollback, .tick: true
+    case .acquire, .renew, .release, .stage, .retain, .clear, .forget, .stopped, .boot: false
+    }
+  }
 }
 
 /// What happens to a machine.
@@ -48,6 +58,8 @@ public enum HostEvent: Hashable, Sendable {
   case outcome(EffectOutcome)
   /// One of its last effects failed; those after it were not executed.
   case failed(HostFailure)
+  /// The record could not be made durable: what it announces must not be done. Nothing after it was executed.
+  case notRecorded(HostFailure)
 }
 
 /// What a machine wants done. Executed in order; the first that fails ends the batch. A batch is answered by one event,
@@ -83,8 +95,10 @@ public enum HostEffect: Hashable, Sendable {
   case moveTraffic(to: Side?)
   /// Have `tick` called then, instead of at the moment named before; nil: not at all.
   case armTimer(at: Moment?)
-  /// Remove all that is ours of the agent; its units are stopped already.
+  /// Remove all that is ours of the agent but its state; its units are stopped already.
   case removeAll
+  /// Remove the agent's state, and the program where no agent is left.
+  case removeState
   /// Answer; the operation is over.
   case reply(AgentAnswer)
 }

@@ -28,8 +28,9 @@ public enum HostRequest: Hashable, Sendable, Codable {
   case stageEnd(LeaseKey, IdentifiedRelease)
   /// Writes the slot and starts its unit. Answered once the unit is active or has failed.
   case start(LeaseKey, Slot, IdentifiedRelease, deadline: Span)
-  /// Stops and empties a slot that does not own traffic and is not retained.
-  case discard(AgentName, LeaseKey, Slot, reason: String)
+  /// Stops and empties a slot that does not own traffic and is not retained. `refuse` marks the named release, or else what is
+  /// in the slot or was staged for it, as rolled back by a gate or a person; also where the slot is empty already.
+  case discard(AgentName, LeaseKey, Slot, release: Digest?, reason: String, refuse: Bool)
   /// Moves traffic.
   case flip(LeaseKey, FlipOrder)
   /// A controller has seen the flip work from outside.

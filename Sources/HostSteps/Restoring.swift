@@ -31,7 +31,9 @@ extension StepRunner {
       status.owner != Side(known.candidate), status.retained != Side(known.candidate), !isFlipped
     {
       status = try await session.status(
-        .discard(agent, try await session.key(), known.candidate, reason: reason), within: .seconds(60))
+        .discard(
+          agent, try await session.key(), known.candidate, release: known.release, reason: reason,
+          refuse: refuse), within: .seconds(60))
     }
     // After a reboot the old side is only being started.
     let deadline = time.now + min(plan.policy.gate.deadline, .seconds(60))

@@ -350,6 +350,8 @@ public struct HostFailure: Error, Hashable, Sendable, Codable {
     case invalid
     /// A deadline passed.
     case deadline
+    /// The host is going down: what its units do now says nothing of a release, and nothing was begun.
+    case shuttingDown
     /// Something else went wrong on the host.
     case system
   }

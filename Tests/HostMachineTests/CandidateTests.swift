@@ -15,7 +15,7 @@ import Testing
 
   @Test func aCandidateThatDoesNotComeUpLeavesNothing() {
     var host = PretendHost.withCandidate()
-    _ = host.run(.discard(Orders.key, .green, reason: ""))
+    _ = host.run(Orders.discard(.green))
     host.green.canStart = false
     #expect(host.run(Orders.start(.green, Orders.second)).code == .unitFailed)
     #expect(host.disk?.green == nil)
@@ -26,7 +26,7 @@ import Testing
 
   @Test func aPortThatIsTakenLeavesNothing() {
     var host = PretendHost.withCandidate()
-    _ = host.run(.discard(Orders.key, .green, reason: ""))
+    _ = host.run(Orders.discard(.green))
     host.failing = { $0 == .requireFreePort(.green) }
     #expect(host.run(Orders.start(.green, Orders.second)).code == .system)
     #expect(host.disk?.green == nil)
@@ -41,7 +41,7 @@ import Testing
     host.pass(.seconds(31))
     _ = host.run(.tick)  // retires the old slot and collects garbage
     #expect(Set(host.lastKept) == [Orders.second.manifest, third.manifest])
-    _ = host.run(.discard(Orders.key, .blue, reason: "given up"))
+    _ = host.run(Orders.discard(.blue))
     #expect(Set(host.lastKept) == [Orders.second.manifest])
     #expect(host.disk?.staged == nil)
   }
@@ -62,7 +62,7 @@ import Testing
         var host = PretendHost.flipped(phase)
         let before = host
         #expect(host.run(Orders.start(slot, Orders.release("3.0.0", "3"))).code == .invalid)
-        #expect(host.run(.discard(Orders.key, slot, reason: "")).code == .invalid)
+        #expect(host.run(Orders.discard(slot)).code == .invalid)
         #expect(host.isUntouched(since: before))
       }
     }
@@ -90,10 +90,10 @@ import Testing
 
   @Test func aDiscardedSlotIsEmptyHoweverOftenItIsAsked() {
     var host = PretendHost.withCandidate()
-    #expect(host.run(.discard(Orders.key, .green, reason: "")) == .status)
+    #expect(host.run(Orders.discard(.green)) == .status)
     let record = host.disk
     #expect(!host.green.active)
-    #expect(host.run(.discard(Orders.key, .green, reason: "")) == .status)
+    #expect(host.run(Orders.discard(.green)) == .status)
     #expect(host.disk == record)
   }
 
@@ -102,5 +102,42 @@ import Testing
     var release = Orders.second
     release.manifest.agent = AgentName("other") ?? release.manifest.agent
     #expect(host.run(Orders.start(.green, release)).code == .invalid)
+  }
+
+  /// How a discard names what it blames, and what is refused then.
+  static let blames: [(String, Digest?, Bool, Bool, [Digest])] = [
+    ("what is in the slot", nil, true, true, [Orders.second.digest]),
+    ("the named one", Orders.first.digest, true, true, [Orders.first.digest]),
+    ("nothing", Orders.second.digest, false, true, []),
+    ("the named one, its slot empty", Orders.second.digest, true, false, [Orders.second.digest]),
+    ("what was staged, its slot empty", nil, true, false, [Orders.second.digest]),
+    ("nothing, its slot empty", Orders.second.digest, false, false, []),
+  ]
+
+  @Test(arguments: blames.indices) func aDiscardRemembersWhatItBlames(_ index: Int) {
+    let (name, release, refuse, isFilled, expected) = Self.blames[index]
+    var host = PretendHost.withCandidate()
+    if !isFilled {
+      _ = host.run(Orders.discard(.green))
+      _ = host.run(.stage(Orders.key, Orders.second))
+    }
+    let order = Orders.discard(.green, release: release, refuse: refuse)
+    #expect(host.run(order) == .status, "\(name)")
+    #expect(host.disk?.refused == expected, "\(name)")
+    #expect(host.disk?.green == nil && host.disk?.staged == nil, "\(name)")
+    let record = host.disk
+    #expect(host.run(order) == .status, "\(name)")
+    #expect(host.disk == record, "\(name): twice is once")
+    #expect(
+      (host.run(Orders.start(.green, Orders.second)).code == .refusedRelease)
+        == expected.contains(Orders.second.digest), "\(name)")
+  }
+
+  @Test func aCandidateThatIsBeingDrainedIsRefusedAllTheSame() {
+    var host = PretendHost.flipped()
+    _ = host.run(.revert(Orders.key, flip: "f", reason: "nobody confirmed", refuse: false))
+    _ = host.run(Orders.discard(.green, refuse: true))
+    #expect(host.disk?.refused == [Orders.second.digest])
+    #expect(host.green.active, "its connections have the drain's time")
   }
 }

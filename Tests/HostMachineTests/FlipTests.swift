@@ -167,4 +167,26 @@ import Testing
     _ = host.run(.clear)
     #expect(host.run(Orders.start(.green, Orders.second)) == .status)
   }
+
+  /// How traffic looks, and whether a flip is confirmed and promoted then.
+  static let looks: [(String, Bool, @Sendable (inout PretendHost) -> Void)] = [
+    ("as recorded", true, { _ in }),
+    ("nobody has it", false, { $0.traffic = nil }),
+    ("the old side has it", false, { $0.traffic = .blue }),
+    ("disturbed", false, { $0.disturbance = "a foreign rule" }),
+    ("a driver that can't tell", true, { $0.tellsTraffic = false }),
+  ]
+
+  @Test(arguments: looks.indices) func onlyTrafficThatIsSeenToArriveIsConfirmed(_ index: Int) {
+    let (name, isGood, change) = Self.looks[index]
+    for (phase, order) in [
+      (FlipPhase.armed, AgentOrder.confirm(Orders.key, flip: "f")),
+      (.confirmed, .promote(Orders.key, flip: "f")),
+    ] {
+      var host = PretendHost.flipped(phase)
+      change(&host)
+      #expect(host.run(order).code == (isGood ? nil : .staleBelief), "\(name), \(phase)")
+      #expect((host.disk?.flip?.phase == phase) == !isGood, "\(name), \(phase)")
+    }
+  }
 }

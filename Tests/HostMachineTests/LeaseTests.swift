@@ -49,7 +49,8 @@ import Testing
       let orders: [AgentOrder] = [
         .renew(key, ttl: .seconds(1)), .release(key), .stage(key, Orders.second),
         .stageEnd(key, Orders.second),
-        .start(key, .blue, Orders.first, deadline: .seconds(1)), .discard(key, .blue, reason: ""),
+        .start(key, .blue, Orders.first, deadline: .seconds(1)),
+        .discard(key, .blue, release: nil, reason: "", refuse: false),
         .flip(key, flip),
         .confirm(key, flip: "f"), .promote(key, flip: "f"), .revert(key, flip: "f", reason: "", refuse: true),
         .retain(key, Retention(running: .zero, installed: .zero)),

@@ -44,6 +44,10 @@ enum Orders {
     .start(key, slot, release, deadline: .seconds(10))
   }
 
+  static func discard(_ slot: Slot, release: Digest? = nil, refuse: Bool = false) -> AgentOrder {
+    .discard(key, slot, release: release, reason: "", refuse: refuse)
+  }
+
   static func flip(
     _ name: String, from: Side?, to slot: Slot, on host: PretendHost,
     change: (inout FlipOrder) -> Void = { _ in }

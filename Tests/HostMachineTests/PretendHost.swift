@@ -21,6 +21,10 @@ struct PretendHost {
   var adopted = Unit(active: true, invocation: "adopted-1")
   var traffic: Side?
   var timer: Moment?
+  /// What is wrong with the traffic rules.
+  var disturbance: String?
+  /// False: the traffic driver can't tell who owns traffic, and the record stands.
+  var tellsTraffic = true
   var written: [Slot: Digest] = [:]
   var done: [HostEffect] = []
   /// The releases that the last collection of garbage kept.
@@ -34,6 +38,8 @@ struct PretendHost {
   var power: Int?
   /// Effects that fail, by what they are.
   var failing: (HostEffect) -> Bool = { _ in false }
+  /// How they fail.
+  var failsAs = HostFailure.Code.system
   private var starts = 0
 
   subscript(side: Side) -> Unit {
@@ -68,7 +74,8 @@ struct PretendHost {
         }
         done.append(effect)
         if failing(effect) {
-          event = .failed(HostFailure(.system, "it was to fail"))
+          let failure = HostFailure(failsAs, "it was to fail")
+          if case .persist = effect { event = .notRecorded(failure) } else { event = .failed(failure) }
           break
         }
         event = .outcome(carryOut(effect))
@@ -115,7 +122,8 @@ struct PretendHost {
 
   private var observation: AgentObservation {
     AgentObservation(
-      blue: status(.blue), green: status(.green), adopted: status(.adopted), owner: traffic, disturbance: nil)
+      blue: status(.blue), green: status(.green), adopted: status(.adopted),
+      owner: tellsTraffic ? traffic : disk?.owner, disturbance: disturbance)
   }
 
   func status(_ side: Side) -> UnitStatus {

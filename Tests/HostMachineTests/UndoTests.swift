@@ -166,4 +166,84 @@ import Testing
     #expect(host.run(.rollback(reason: "late", takeOver: true)).code == .cannotRestore)
     #expect(host.isUntouched(since: before))
   }
+
+  @Test func anUndoThatWasCutOffIsTriedAgainThoughTheHostWasQuarantined() throws {
+    var host = PretendHost.flipped()
+    host.blue = PretendHost.Unit(active: false, canStart: false)
+    _ = host.run(.revert(Orders.key, flip: "f", reason: "sick", refuse: true))
+    #expect(host.disk?.quarantine != nil)
+    host.power = 1  // its intent is durable, nothing else
+    #expect(host.run(.revert(Orders.key, flip: "f", reason: "again", refuse: true)) == nil)
+    host.power = nil
+    let due = try #require(host.disk?.nextDue(at: host.now))
+    #expect(due == host.now.moment + .seconds(10), "not while it may still be on its way")
+    host.blue.canStart = true
+    host.pass(.seconds(10))
+    _ = host.run(.tick)
+    #expect(host.traffic == .blue)
+    #expect(host.disk?.quarantine == nil)
+    #expect(host.disk?.retry == nil)
+    #expect(host.wrongs == [])
+  }
+
+  @Test(arguments: [true, false]) func aHostThatGoesDownIsNotQuarantined(_ isDown: Bool) {
+    var host = PretendHost.flipped()
+    host.blue.active = false
+    host.failing = { $0 == .start(.blue, within: .seconds(15)) }
+    host.failsAs = isDown ? .shuttingDown : .unitFailed
+    let answer = host.run(.revert(Orders.key, flip: "f", reason: "sick", refuse: true))
+    #expect(answer.code == (isDown ? .shuttingDown : .cannotRestore))
+    #expect((host.disk?.quarantine == nil) == isDown)
+    #expect(host.disk?.flip?.phase == .reverting)
+    host.failing = { _ in false }
+    host.reboot()
+    _ = host.run(.boot)
+    #expect(host.traffic == .blue)
+    #expect(host.disk?.quarantine == nil)
+  }
+
+  @Test(
+    "what judges units or moves traffic waits where the host goes down; what only keeps the record does not")
+  func someOrdersWaitForTheNextBoot() {
+    let host = PretendHost.withCandidate()
+    let orders: [(AgentOrder, Bool)] = [
+      (Orders.start(.green, Orders.second), true), (Orders.discard(.green), true),
+      (.stageEnd(Orders.key, Orders.second), true),
+      (Orders.flip("f", from: .blue, to: .green, on: host), true), (.confirm(Orders.key, flip: "f"), true),
+      (.promote(Orders.key, flip: "f"), true),
+      (.revert(Orders.key, flip: "f", reason: "", refuse: true), true),
+      (.rollback(reason: "", takeOver: true), true), (.tick, true), (Orders.acquire(), false),
+      (.renew(Orders.key, ttl: .seconds(1)), false), (.release(Orders.key), false),
+      (.retain(Orders.key, Retention(running: .zero, installed: .zero)), false), (.boot, false),
+    ]
+    for (order, waits) in orders { #expect(order.waitsForNextBoot == waits, "\(order)") }
+  }
+
+  @Test func aFirstInstallIsFinalOnceItsRolloutHasEnded() {
+    func promoted() -> PretendHost {
+      var host = PretendHost()
+      _ = host.run(Orders.acquire())
+      _ = host.run(Orders.start(.blue, Orders.first))
+      _ = host.run(Orders.flip("f", from: nil, to: .blue, on: host))
+      _ = host.run(.confirm(Orders.key, flip: "f"))
+      _ = host.run(.promote(Orders.key, flip: "f"))
+      return host
+    }
+    let undos: [AgentOrder] = [
+      .revert(Orders.key, flip: "f", reason: "", refuse: true), .rollback(reason: "", takeOver: true),
+    ]
+    let retain = AgentOrder.retain(Orders.key, Retention(running: .seconds(60), installed: .seconds(60)))
+    for undo in undos {
+      var early = promoted()
+      #expect(early.run(undo) == .status)
+      #expect(early.traffic == nil)
+
+      var late = promoted()
+      #expect(late.run(retain) == .status)
+      let before = late
+      #expect(late.run(retain) == .status)
+      #expect(late.run(undo).code == .cannotRestore)
+      #expect(late.isUntouched(since: before))
+    }
+  }
 }

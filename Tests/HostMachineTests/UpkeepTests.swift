@@ -82,7 +82,7 @@ import Testing
     #expect(host.run(Orders.flip("f", from: .blue, to: .green, on: host)).code == .staleBelief)
   }
 
-  @Test func aRestoreWithoutABootOnlyPutsTrafficBack() {
+  @Test func aRestoreWithoutABootChangesNothingOfWhatRuns() {
     var host = PretendHost.flipped()
     let record = host.disk
     host.traffic = nil
@@ -115,5 +115,97 @@ import Testing
     _ = host.run(.revert(Orders.key, flip: "f", reason: "sick", refuse: true))
     #expect(host.traffic == .adopted)
     #expect(host.adopted.active)
+  }
+
+  @Test("systemd may begin anew without the kernel: units are gone, the boot is the same")
+  func aRestoreStartsTheOwnerInTheSameBootToo() {
+    for phase in [FlipPhase.armed, .confirmed, .promoted] {
+      var host = PretendHost.flipped(phase)
+      host.traffic = nil
+      host.blue.active = false
+      host.green.active = false
+      _ = host.run(.boot)
+      let owner: Side = phase == .armed ? .blue : .green
+      #expect(host.traffic == owner, "\(phase)")
+      #expect(host.alive(owner), "\(phase)")
+      #expect(host.disk?[.green]?.invocation == host.green.invocation || phase == .armed, "\(phase)")
+      #expect(host.disk?.refused == [], "\(phase)")
+      #expect(host.disk?.flip?.isUnconfirmed == (phase == .armed), "\(phase)")
+      if phase == .confirmed { #expect(host.run(.promote(Orders.key, flip: "f")) == .status) }
+      #expect(host.wrongs == [], "\(phase)")
+    }
+  }
+
+  @Test func aFlipInProbationIsLookedAtEveryTenSeconds() {
+    for phase in [FlipPhase.armed, .confirmed] {
+      var host = PretendHost.flipped(phase)
+      #expect(host.timer == host.now.moment + .seconds(10), "\(phase)")
+      host.pass(.seconds(10))
+      _ = host.run(.tick)
+      #expect(host.timer == host.now.moment + .seconds(10), "\(phase)")
+      host.green.active = false  // and nobody told
+      host.pass(.seconds(10))
+      _ = host.run(.tick)
+      #expect(host.traffic == .blue, "\(phase)")
+    }
+  }
+
+  @Test func aLookAtTheRetentionThatWasMissedIsSeenToBeLate() {
+    var host = PretendHost.flipped(.promoted)
+    host.pass(.seconds(31))
+    _ = host.run(.tick)
+    _ = host.run(.retain(Orders.key, Retention(running: .seconds(60), installed: .seconds(7200))))
+    let due = host.now.moment + .seconds(60)
+    #expect(host.disk?.nextDue(at: host.now) == due)
+    host.pass(.seconds(70))
+    #expect(host.disk?.nextDue(at: host.now) == due)
+    _ = host.run(.tick)
+    #expect(!host.blue.active)
+    #expect(host.disk?.nextDue(at: host.now) == host.now.moment + .seconds(3600))
+  }
+
+  /// Orders that announce something, and what they lead to.
+  static let announced: [(String, @Sendable () -> PretendHost, @Sendable (PretendHost) -> AgentOrder)] = [
+    (
+      "start",
+      {
+        var host = PretendHost.withCandidate()
+        _ = host.run(Orders.discard(.green))
+        return host
+      }, { _ in Orders.start(.green, Orders.second) }
+    ),
+    ("start over another", { .withCandidate() }, { _ in Orders.start(.green, Orders.release("3.0.0", "3")) }),
+    ("flip", { .withCandidate() }, { Orders.flip("f", from: .blue, to: .green, on: $0) }),
+    ("revert", { .flipped() }, { _ in .revert(Orders.key, flip: "f", reason: "", refuse: true) }),
+    ("refuse", { .withCandidate() }, { _ in Orders.discard(.green, refuse: true) }),
+  ]
+
+  @Test(arguments: announced.indices) func whatCouldNotBeWrittenDownIsNotDone(_ index: Int) {
+    let (name, scene, order) = Self.announced[index]
+    var host = scene()
+    let before = host
+    host.failing = { if case .persist = $0 { true } else { false } }
+    #expect(host.run(order(host)).code == .system, "\(name)")
+    // A timer too many does nothing.
+    host.timer = before.timer
+    #expect(host.isUntouched(since: before), "\(name)")
+  }
+
+  @Test func trafficIsPlacedAfterABootThoughNothingCanBeWrittenDown() {
+    var host = PretendHost.flipped(.promoted)
+    host.reboot()
+    host.failing = { if case .persist = $0 { true } else { false } }
+    #expect(host.run(.boot).code == .system)
+    #expect(host.traffic == .green)
+    #expect(host.green.active)
+  }
+
+  @Test func whatAForgetLeftIsRemovedByTheNextOne() {
+    var host = PretendHost()
+    #expect(host.run(.forget(force: true)) == .done)
+    #expect(host.done == [.removeState])
+    host = PretendHost.flipped(.promoted)
+    #expect(host.run(.forget(force: true)) == .done)
+    #expect(host.done.last == .removeState)
   }
 }

@@ -25,12 +25,7 @@ extension HostProgram {
     guard let record = try driver.load(.rescue), record.owner == Side(slot),
       record.inProbation || record.flip?.phase == .reverting
     else { return .done }
-    let bus = try hands.bus()
-    if try asking(
-      "asking whether the host is going down", { () throws(BusError) in try bus.isShuttingDown() })
-    {
-      return .done
-    }
+    if hands.isShuttingDown() { return .done }
     let how = [environment["SERVICE_RESULT"], environment["EXIT_CODE"], environment["EXIT_STATUS"]]
       .compactMap { $0 }.joined(separator: " ")
     let order = AgentOrder.stopped(slot, invocation: environment["INVOCATION_ID"] ?? "", how: how)
@@ -38,7 +33,7 @@ extension HostProgram {
       return exit(try driver.carryOut(order, care: .rescue, lockWithin: .seconds(2)))
     } catch  where error.code == .deadline {
       // Whoever holds the lock may be waiting for this very unit: out of the way, and look again.
-      let timer = TickTimer(agent: agent, program: hands.files.program, bus: bus)
+      let timer = TickTimer(agent: agent, program: hands.files.program, bus: try hands.bus())
       try timer.arm(HostClock.now() + Span(milliseconds: 200))
       return .done
     }

@@ -9,6 +9,8 @@ package struct Conversation {
 
   /// A controller that is quiet for this long has gone; it may come back with a new conversation.
   private static let idle = Span.seconds(1800)
+  /// Requests that belong together follow each other sooner than this.
+  private static let moment = Span.seconds(1)
   private static let writeWithin = Span.seconds(60)
 
   /// A conversation over these descriptors, which stay the caller's.
@@ -22,7 +24,10 @@ package struct Conversation {
     var reader = FrameReader()
     var greeted = false
     while true {
-      guard try wait(input, POLLIN, Self.idle) else { return }
+      if try !wait(input, POLLIN, Self.moment) {
+        service.rest()
+        guard try wait(input, POLLIN, Self.idle) else { return }
+      }
       guard let bytes = try readOnce(input, limit: 256 * 1024, what: "reading the conversation") else {
         continue
       }

@@ -9,8 +9,18 @@ import RolloutModel
 package final class HostService {
   private let hands: HostHands
   private let version: String
-  /// The archive that data frames belong to, and what went wrong with them.
-  private var arriving: (release: IdentifiedRelease, failure: HostFailure?)?
+  /// The archive that data frames belong to.
+  private var arriving: Arrival?
+
+  private struct Arrival {
+    var release: IdentifiedRelease
+    /// Under whose lease it was announced.
+    var key: LeaseKey
+    /// How much of it was here before the next piece.
+    var have: Int64
+    /// What went wrong with the pieces so far.
+    var failure: HostFailure?
+  }
 
   /// A service on a host.
   package init(hands: HostHands, version: String) {
@@ -25,15 +35,32 @@ package final class HostService {
 
   /// Takes a piece of the announced archive. What goes wrong is told when its end is announced.
   package func take(_ bytes: [UInt8]) {
-    guard let (release, failure) = arriving, failure == nil else { return }
+    guard var arrival = arriving, arrival.failure == nil else { return }
     do throws(HostFailure) {
-      let folder = hands.files.state(of: release.manifest.agent)
-      let lock = try AgentLock(folder: folder, within: .seconds(20))
-      defer { withExtendedLifetime(lock) {} }
-      try hands.store.append(release.manifest, bytes)
+      try add(bytes, to: arrival)
+      arrival.have += Int64(bytes.count)
     } catch {
-      arriving = (release, error)
+      arrival.failure = error
     }
+    arriving = arrival
+  }
+
+  /// Ends with what systemd need not keep for a conversation that is quiet.
+  package func rest() { hands.letGoOfBus() }
+
+  /// Whoever lost the lease since the announcement, or comes between somebody else's pieces, adds nothing.
+  private func add(_ bytes: [UInt8], to arrival: Arrival) throws(HostFailure) {
+    let agent = arrival.release.manifest.agent
+    let folder = hands.files.state(of: agent)
+    let lock = try AgentLock(folder: folder, within: .seconds(20))
+    defer { withExtendedLifetime(lock) {} }
+    let record = try AgentDriver(agent: agent, folder: folder, hands: hands).load(.strict)
+    guard record?.lease?.key == arrival.key else {
+      throw HostFailure(
+        .staleLease, "epoch \(arrival.key.epoch) of agent \(agent) ended while its archive was arriving",
+        hint: "another controller has taken over this host")
+    }
+    try hands.store.append(arrival.release.manifest, bytes, at: arrival.have)
   }
 
   private func handle(_ request: HostRequest) throws(HostFailure) -> HostReply {
@@ -66,8 +93,8 @@ package final class HostService {
     case .start(let key, let slot, let release, let deadline):
       try HostService.checkIdentity(release)
       return try carryOut(release.manifest.agent, .start(key, slot, release, deadline: deadline))
-    case .discard(let agent, let key, let slot, let reason):
-      return try carryOut(agent, .discard(key, slot, reason: reason))
+    case .discard(let agent, let key, let slot, let release, let reason, let refuse):
+      return try carryOut(agent, .discard(key, slot, release: release, reason: reason, refuse: refuse))
     case .flip(let key, let order): return try carryOut(order.agent, .flip(key, order))
     case .confirm(let agent, let key, let flip): return try carryOut(agent, .confirm(key, flip: flip))
     case .promote(let agent, let key, let flip): return try carryOut(agent, .promote(key, flip: flip))
@@ -99,7 +126,7 @@ package final class HostService {
   private func stage(_ key: LeaseKey, _ release: IdentifiedRelease) throws(HostFailure) -> HostReply {
     try HostService.checkIdentity(release)
     let reply = try carryOut(release.manifest.agent, .stage(key, release))
-    arriving = (release, nil)
+    if case .staged(let have) = reply { arriving = Arrival(release: release, key: key, have: have) }
     return reply
   }
 

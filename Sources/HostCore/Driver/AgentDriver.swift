@@ -1,3 +1,4 @@
+import Glibc
 import HostMachine
 import RolloutModel
 
@@ -31,16 +32,59 @@ package struct AgentDriver {
   package func carryOut(
     _ order: AgentOrder, care: Care = .strict, lockWithin: Span = .seconds(60)
   ) throws(HostFailure) -> AgentAnswer {
-    if case .acquire = order { _ = try FileTree.makeFolder(folder) }
+    let asked = try hands.now()
+    if case .acquire = order { return try acquire(order, care, lockWithin) }
     let lock: AgentLock
     do throws(HostFailure) {
       lock = try AgentLock(folder: folder, within: lockWithin)
     } catch  where error.code == .notFound {
       // Nothing is known of the agent, and nothing is made to learn that.
-      return try drive(HostMachine(agent: agent, record: nil, now: try hands.now()), order)
+      return try drive(HostMachine(agent: agent, record: nil, now: asked), order)
     }
     defer { withExtendedLifetime(lock) {} }
-    return try drive(HostMachine(agent: agent, record: try load(care), now: try hands.now()), order)
+    let now = try hands.now()
+    // Asked under the lock: the wait for it may have been long.
+    if order.waitsForNextBoot, hands.isShuttingDown() {
+      // What is due stays due.
+      return order == .tick ? .done : .failed(.hostIsShuttingDown)
+    }
+    let aged = order.later(by: now.moment.since(asked.moment))
+    return try drive(HostMachine(agent: agent, record: try load(care), now: now), aged)
+  }
+
+  /// The first lease makes the agent's folder; where it's refused, the folder goes again.
+  private func acquire(
+    _ order: AgentOrder, _ care: Care, _ lockWithin: Span
+  ) throws(HostFailure) -> AgentAnswer {
+    let limit = Deadline(in: lockWithin)
+    while true {
+      let isNew = access(folder, F_OK) != 0
+      _ = try FileTree.makeFolder(folder)
+      let lock: AgentLock
+      do throws(HostFailure) {
+        lock = try AgentLock(folder: folder, within: limit.remaining)
+      } catch  where error.code == .notFound && !limit.passed {
+        // Removed by whoever held it: once more.
+        continue
+      }
+      defer { withExtendedLifetime(lock) {} }
+      let answer: AgentAnswer
+      do throws(HostFailure) {
+        answer = try drive(HostMachine(agent: agent, record: try load(care), now: try hands.now()), order)
+      } catch {
+        if isNew { removeIfUnused() }
+        throw error
+      }
+      if isNew, case .failed = answer { removeIfUnused() }
+      return answer
+    }
+  }
+
+  /// Under the lock. A folder that can't be removed does no harm, and why the lease was refused is what counts.
+  private func removeIfUnused() {
+    guard case .absent = StateFile(folder: folder).read() else { return }
+    for name in ["state.before", "traffic.lock", "lock"] { _ = unlink("\(folder)/\(name)") }
+    _ = rmdir(folder)
   }
 
   /// The record as it is on disk; nil where the agent is not known.
@@ -60,24 +104,68 @@ package struct AgentDriver {
     for _ in 0..<AgentDriver.longest {
       let effects = machine.handle(event, at: try hands.now())
       if case .reply(let answer)? = effects.last, effects.count == 1 { return answer }
-      event = .outcome(.done)
-      do throws(HostFailure) {
-        for effect in effects {
-          switch effect {
-          case .reply(let answer): return answer
-          case .persist(let record): try StateFile(folder: folder).write(record)
-          default: event = .outcome(try execute(effect, machine.record))
-          }
-        }
-      } catch {
-        event = .failed(error)
+      let outcome = carryOut(effects, machine.record)
+      switch outcome {
+      case .over(let answer): return answer
+      case .goesOn(let next): event = next
       }
     }
     throw HostFailure(.system, "an operation on agent \(agent) did not come to its end")
   }
 
+  private enum BatchEnd {
+    case over(AgentAnswer)
+    case goesOn(HostEvent)
+  }
+
+  private func carryOut(_ effects: [HostEffect], _ record: AgentRecord?) -> BatchEnd {
+    var traffic: AgentLock?
+    defer { withExtendedLifetime(traffic) {} }
+    if effects.contains(where: { if case .moveTraffic = $0 { true } else { false } }) {
+      // The guard, which may not wait for the agent's own lock, sees record and traffic before this or after it.
+      do throws(HostFailure) { traffic = try AgentLock(trafficOf: folder, within: .seconds(30)) } catch {
+        return .goesOn(.notRecorded(error))
+      }
+    }
+    var outcome = EffectOutcome.done
+    for effect in effects {
+      switch effect {
+      case .reply(let answer): return .over(answer)
+      case .persist(let record):
+        do throws(HostFailure) { try StateFile(folder: folder).write(record) } catch {
+          return .goesOn(.notRecorded(error))
+        }
+      default:
+        do throws(HostFailure) { outcome = try execute(effect, record) } catch {
+          return .goesOn(.failed(error))
+        }
+      }
+    }
+    return .goesOn(.outcome(outcome))
+  }
+
   private func execute(_ effect: HostEffect, _ record: AgentRecord?) throws(HostFailure) -> EffectOutcome {
+    if effect == .removeState {
+      try hands.removeState(of: agent)
+      return .done
+    }
     guard let record else { throw HostFailure(.notFound, "nothing is known of agent \(agent) on this host") }
     return try hands.execute(effect, record)
+  }
+}
+
+extension AgentOrder {
+  /// A gate has grown older while the lock was waited for.
+  fileprivate func later(by span: Span) -> AgentOrder {
+    guard case .flip(let key, var order) = self else { return self }
+    order.gateAge = Span(milliseconds: order.gateAge.milliseconds + span.milliseconds)
+    return .flip(key, order)
+  }
+}
+
+extension HostFailure {
+  /// What is asked of a host that goes down is not begun.
+  static var hostIsShuttingDown: HostFailure {
+    HostFailure(.shuttingDown, "the host is shutting down", hint: "it is asked again once it is back")
   }
 }

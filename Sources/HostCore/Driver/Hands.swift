@@ -6,7 +6,13 @@ package protocol Hands {
   /// The host's clock.
   func now() throws(HostFailure) -> HostNow
 
-  /// Executes one effect for the agent of this record. `persist` and `reply` are the driver's own.
+  /// Whether the host is going down or rebooting.
+  func isShuttingDown() -> Bool
+
+  /// Removes what there is of an agent's state, and the program where no agent is left.
+  func removeState(of agent: AgentName) throws(HostFailure)
+
+  /// Executes one effect for the agent of this record. `persist`, `removeState` and `reply` are the driver's own.
   func execute(_ effect: HostEffect, _ record: AgentRecord) throws(HostFailure) -> EffectOutcome
 
   /// How all is, after an operation.

@@ -37,6 +37,20 @@ package final class HostHands: Hands {
     return bus
   }
 
+  /// Ends the connection until it's needed again: systemd keeps what it has to tell for one that nobody reads.
+  package func letGoOfBus() { connection = nil }
+
+  /// Whether the host is going down or rebooting. Where systemd can't be asked it isn't known to: whatever needs systemd
+  /// next says what is wrong, and what doesn't may go on.
+  package func isShuttingDown() -> Bool {
+    do throws(HostFailure) {
+      let bus = try bus()
+      return try asking("asking whether the host is going down") { () throws(BusError) in
+        try bus.isShuttingDown()
+      }
+    } catch { return false }
+  }
+
   /// The driver of an agent's traffic.
   package func traffic(_ setup: AgentSetup) -> any Traffic { trafficDriver(for: setup, memory: rules) }
 
@@ -63,9 +77,18 @@ package final class HostHands: Hands {
     case .moveTraffic(let side): try traffic(setup).move(setup, to: side)
     case .armTimer(let moment): try arm(moment, setup.name)
     case .removeAll: try removeAll(setup)
-    case .persist, .reply: throw HostFailure(.system, "the host program executed what is the driver's own")
+    case .persist, .removeState, .reply:
+      throw HostFailure(.system, "the host program executed what is the driver's own")
     }
     return .done
+  }
+
+  /// Removes an agent's state; where no agent is left, the program and its units too.
+  package func removeState(of agent: AgentName) throws(HostFailure) {
+    guard access(files.states, F_OK) == 0 else { return }
+    try FileTree.remove(agent.text, in: try FileTree.openFolder(files.states))
+    guard try knownAgents(files).isEmpty else { return }
+    try Installation(files: files, bus: try bus()).takeDown()
   }
 
   /// How the agent's units and traffic are.
@@ -174,18 +197,31 @@ extension HostHands {
     guard let name = setup.unit(of: side) else {
       throw HostFailure(.notFound, "no unit is known for \(side.rawValue)")
     }
-    let bus = try bus()
     let waits = within > .zero
-    do throws(BusError) {
-      try bus.resetFailed(name)
-      _ = try bus.start(name, deadline: waits ? within.duration : .seconds(1))
-    } catch  where error.kind == .timedOut {
-      // Still on its way: what it is by now decides.
-    } catch {
-      throw HostFailure(.unitFailed, "starting \(name): \(escapedForTerminal(error.message))")
-    }
+    try begin(name, Deadline(in: waits ? within : .seconds(1)))
     let status = try waits ? settled(name, side.slot.map { setup.slots[$0] }) : unit(name)
+    if waits, !status.isActive, isShuttingDown() { throw .hostIsShuttingDown }
     return .unit(status, lastLines: status.isActive ? [] : lastLines(name, invocation: status.invocation))
+  }
+
+  /// Asks systemd to start a unit and waits for the end of that. A systemd that executed itself anew in the meantime is asked
+  /// once more; what it can't do says nothing of the unit.
+  private func begin(_ name: String, _ deadline: Deadline) throws(HostFailure) {
+    let bus = try bus()
+    for isLast in [false, true] {
+      do throws(BusError) {
+        try bus.resetFailed(name)
+        _ = try bus.start(name, deadline: max(deadline.remaining, Span(milliseconds: 100)).duration)
+        return
+      } catch  where error.kind == .timedOut {
+        // Still on its way: what it is by now decides.
+        return
+      } catch {
+        guard !isLast, error.kind == .disconnected else {
+          throw HostFailure(.system, "starting \(name): \(escapedForTerminal(error.message))")
+        }
+      }
+    }
   }
 
   /// A program that was executed is active to systemd although it may end at once: looks on until it listens, has ended, or
@@ -220,7 +256,11 @@ extension HostHands {
     let deadline = Deadline(in: within)
     while true {
       let failure = try answerFailure(side, record, within: max(deadline.remaining, Span(milliseconds: 300)))
-      if failure == nil || deadline.passed { return failure }
+      if failure == nil { return nil }
+      if deadline.passed {
+        if isShuttingDown() { throw .hostIsShuttingDown }
+        return failure
+      }
       usleep(50_000)
     }
   }
@@ -231,6 +271,15 @@ extension HostHands {
     guard let port = setup.port(of: side) else { return "no port is known for \(side.rawValue)" }
     if side == .adopted, let adopt = setup.adopt, try !unit(adopt.unit).isActive {
       return "\(adopt.unit) does not run"
+    }
+    if let slot = side.slot {
+      // A probe may name a port of its own, which something else may hold.
+      let name = setup.name.unit(slot)
+      guard try unit(name).isActive else { return "\(name) does not run" }
+      let deadline = min(within, .seconds(2))
+      if let failure = LocalAnswer.tcpFailure(host: "localhost", port: port, deadline: deadline) {
+        return failure
+      }
     }
     for probe in setup.health {
       var filled = probe
@@ -259,9 +308,6 @@ extension HostHands {
     try traffic(setup).remove(setup)
     try store.remove(setup.name)
     try FileTree.remove(setup.name.text, in: try FileTree.makeFolder("\(files.settings(of: setup.name))/.."))
-    let states = try FileTree.makeFolder(files.states)
-    try FileTree.remove(setup.name.text, in: states)
-    if try FileTree.names(in: states).isEmpty { try Installation(files: files, bus: try bus()).takeDown() }
   }
 }
 
