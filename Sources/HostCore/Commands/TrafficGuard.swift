@@ -9,10 +9,15 @@ final class TrafficGuard {
   private let monitor = NftMonitor()
   /// What was said of an agent last, so that a lasting fault is told once.
   private var told: [String: String] = [:]
+  /// Whether an agent's lock was held by another operation, so that it must be looked at again soon.
+  private var busy = false
 
   /// Between looks that nothing gave a reason for.
   private static let interval = Span.seconds(5)
   private static let intervalUnwatched = Span.seconds(1)
+  private static let intervalBusy = Span(milliseconds: 200)
+  /// How long one agent's lock is waited for while others may need something.
+  private static let patience = Span(milliseconds: 200)
   /// How late something may be before its timer counts as lost.
   private static let grace = Span.seconds(3)
 
@@ -23,10 +28,16 @@ final class TrafficGuard {
     // Listening comes before the first look: no change can fall between the two.
     _ = monitor.descriptor()
     while true {
-      for agent in try knownAgents(hands.files) { look(agent) }
+      let agents = try knownAgents(hands.files)
+      busy = false
+      // Every agent's traffic first: what is due for one of them may take its time.
+      for agent in agents { look(agent, "traffic", restore) }
+      for agent in agents { look(agent, "what is due", catchUp) }
+      hands.letGoOfBus()
       let watched = monitor.descriptor()
       var wait = pollfd(fd: watched ?? -1, events: Int16(POLLIN), revents: 0)
-      let interval = watched == nil ? Self.intervalUnwatched : Self.interval
+      let interval =
+        busy ? Self.intervalBusy : watched == nil ? Self.intervalUnwatched : Self.interval
       if poll(&wait, 1, Int32(clamping: interval.milliseconds)) > 0 {
         // One transaction of somebody's is many lines: take them together.
         usleep(20_000)
@@ -35,19 +46,22 @@ final class TrafficGuard {
     }
   }
 
-  private func look(_ agent: AgentName) {
+  private func look(
+    _ agent: AgentName, _ what: String, _ work: (AgentName) throws(HostFailure) -> Void
+  ) {
+    let topic = "\(agent): \(what)"
     do throws(HostFailure) {
-      try restore(agent)
-      told[agent.text] = nil
+      try work(agent)
+      told[topic] = nil
     } catch {
-      if told[agent.text] != error.message { HostProgram.complain(error) }
-      told[agent.text] = error.message
+      if told[topic] != error.message { HostProgram.complain(error) }
+      told[topic] = error.message
     }
   }
 
-  private func restore(_ agent: AgentName) throws(HostFailure) {
-    let folder = hands.files.state(of: agent)
-    let driver = AgentDriver(agent: agent, folder: folder, hands: hands)
+  /// Does what is late: its timer was lost, or the boot's restore did not run.
+  private func catchUp(_ agent: AgentName) throws(HostFailure) {
+    let driver = driver(agent)
     guard let record = try driver.load(.rescue) else { return }
     let now = hands.now()
     if record.bootID != now.bootID {
@@ -55,16 +69,40 @@ final class TrafficGuard {
     } else if let due = record.nextDue(at: now), now.moment.since(due) > Self.grace {
       try carryOut(.tick, driver)
     }
-    guard record.setup.traffic == .nftables, try !holds(record) else { return }
-    // Under the lock it may look different: a flip was on its way.
-    let lock = try AgentLock(folder: folder, within: .seconds(60))
-    defer { withExtendedLifetime(lock) {} }
-    guard let settled = try driver.load(.rescue),
-      settled.flip?.phase != .reverting || settled.quarantine != nil,
-      try !holds(settled)
+  }
+
+  /// After a boot the record may name a side that is not to be served any more: what restores then is the boot itself.
+  private func restore(_ agent: AgentName) throws(HostFailure) {
+    let driver = driver(agent)
+    let folder = hands.files.state(of: agent)
+    guard let record = try driver.load(.rescue), record.bootID == hands.bootID,
+      record.setup.traffic == .nftables, try !holds(record)
+    else { return }
+    // Under a lock it may look different: a flip was on its way. An operation that takes long holds the agent's own, but the
+    // other one only while it moves traffic.
+    let own = try unlessHeld { () throws(HostFailure) in try AgentLock(folder: folder, within: .zero) }
+    let lock = try unlessHeld { () throws(HostFailure) in
+      try AgentLock(trafficOf: folder, within: Self.patience)
+    }
+    guard let traffic = lock else {
+      busy = true
+      return
+    }
+    defer { withExtendedLifetime((own, traffic)) {} }
+    guard let settled = try driver.load(.rescue), settled.bootID == hands.bootID,
+      settled.setup.traffic == .nftables, mayMove(settled, alone: own != nil), try !holds(settled)
     else { return }
     try hands.traffic(settled.setup).move(settled.setup, to: settled.owner)
     HostProgram.note("switchyard-host: \(agent): traffic rules were changed by somebody; restored\n")
+  }
+
+  /// While a revert is on its way the record does not say where traffic is to be; one that got stuck leaves it where it was.
+  private func mayMove(_ record: AgentRecord, alone: Bool) -> Bool {
+    record.flip?.phase != .reverting || (alone && record.quarantine != nil)
+  }
+
+  private func driver(_ agent: AgentName) -> AgentDriver {
+    AgentDriver(agent: agent, folder: hands.files.state(of: agent), hands: hands)
   }
 
   private func holds(_ record: AgentRecord) throws(HostFailure) -> Bool {
@@ -72,6 +110,18 @@ final class TrafficGuard {
   }
 
   private func carryOut(_ order: AgentOrder, _ driver: AgentDriver) throws(HostFailure) {
-    if case .failed(let failure) = try driver.carryOut(order, care: .rescue) { throw failure }
+    let answer = try unlessHeld { () throws(HostFailure) in
+      try driver.carryOut(order, care: .rescue, lockWithin: Self.patience)
+    }
+    if case .failed(let failure)? = answer { throw failure }
+    if answer == nil { busy = true }
+  }
+
+  /// Nil where another operation has the lock: the other agents first, then once more.
+  private func unlessHeld<Value>(_ body: () throws(HostFailure) -> Value) throws(HostFailure) -> Value? {
+    do throws(HostFailure) { return try body() } catch {
+      guard error.code == .deadline else { throw error }
+      return nil
+    }
   }
 }
