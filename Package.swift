@@ -98,7 +98,7 @@ let package = Package(
       "FilesTests", ["BadFiles", "Inventory", "MarkedYAML", "PolicyFiles", "RolloutModel"],
       exclude: ["Inventories"]),
     tests("HostMachineTests", ["HostMachine", "RolloutModel"]),
-    tests("HostCoreTests", ["HostCore", "RolloutModel"]),
+    tests("HostCoreTests", ["HostCore", "HostMachine", "HostProtocol", "RolloutModel"]),
     tests("LayeringTests", []),
     tests("ProbesTests", ["EventLoop", "Ports", "Probes", "RolloutModel"]),
     tests(

@@ -28,12 +28,7 @@ final class TrafficGuard {
     // Listening comes before the first look: no change can fall between the two.
     _ = monitor.descriptor()
     while true {
-      let agents = try knownAgents(hands.files)
-      busy = false
-      // Every agent's traffic first: what is due for one of them may take its time.
-      for agent in agents { look(agent, "traffic", restore) }
-      for agent in agents { look(agent, "what is due", catchUp) }
-      hands.letGoOfBus()
+      let busy = try round()
       let watched = monitor.descriptor()
       var wait = pollfd(fd: watched ?? -1, events: Int16(POLLIN), revents: 0)
       let interval =
@@ -44,6 +39,17 @@ final class TrafficGuard {
         _ = monitor.changed()
       }
     }
+  }
+
+  /// One look at all agents; true where one of them must be looked at again soon.
+  func round() throws(HostFailure) -> Bool {
+    let agents = try knownAgents(hands.files)
+    busy = false
+    // Every agent's traffic first: what is due for one of them may take its time.
+    for agent in agents { look(agent, "traffic", restore) }
+    for agent in agents { look(agent, "what is due", catchUp) }
+    hands.letGoOfBus()
+    return busy
   }
 
   private func look(
