@@ -124,6 +124,8 @@ package final class HostService {
   }
 
   private func stage(_ key: LeaseKey, _ release: IdentifiedRelease) throws(HostFailure) -> HostReply {
+    // Whatever comes of this, pieces that follow are none of the archive before.
+    arriving = nil
     try HostService.checkIdentity(release)
     let reply = try carryOut(release.manifest.agent, .stage(key, release))
     if case .staged(let have) = reply { arriving = Arrival(release: release, key: key, have: have) }

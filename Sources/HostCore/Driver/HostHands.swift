@@ -218,6 +218,7 @@ extension HostHands {
         return
       } catch {
         guard !isLast, error.kind == .disconnected else {
+          if isShuttingDown() { throw .hostIsShuttingDown }
           throw HostFailure(.system, "starting \(name): \(escapedForTerminal(error.message))")
         }
       }
@@ -246,6 +247,7 @@ extension HostHands {
       try bus.stop(name, deadline: Self.stopWithin, wait: wait)
     }
     if case .failed(let why) = result {
+      if isShuttingDown() { throw .hostIsShuttingDown }
       throw HostFailure(.unitFailed, "stopping \(name): the job ended as \(escapedForTerminal(why))")
     }
   }

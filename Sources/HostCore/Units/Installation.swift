@@ -52,8 +52,10 @@ struct Installation {
     let lock = try AgentLock(path: lockPath, within: Self.lockWithin)
     defer { withExtendedLifetime(lock) {} }
     guard try knownAgents(files).isEmpty else { return }
+    // Cut off before, some of it is gone already, and what has no file can't be disabled.
+    let installed = wanted.filter { isThere("\(files.units)/\($0)") }
     try asking("removing the host's own units") { () throws(BusError) in
-      try bus.disable(wanted)
+      if !installed.isEmpty { try bus.disable(installed) }
       for unit in wanted { _ = try bus.stop(unit, deadline: .seconds(20)) }
     }
     let units = try FileTree.makeFolder(files.units)
