@@ -1,6 +1,6 @@
 # make setup build on a fresh Debian 12 with a Swift toolchain leaves the programs in .build/release/.
 
-.PHONY: setup build test demo bench lint format clean
+.PHONY: setup build test demo bench simulate lint format clean
 
 setup:
 	scripts/setup
@@ -22,6 +22,12 @@ demo: setup build
 # Switchyard, a bare shell script and Ansible do the same upgrade of the same 20 hosts.
 bench: setup build
 	python3 Benchmarks/bench.py
+
+# Rollouts through a simulated world: every promise is checked on every seed.
+SEEDS = 20000
+simulate: build
+	.build/release/simulate --seeds $(SEEDS)
+	.build/release/simulate --seeds 1000 --all-bugs
 
 lint:
 	swift format lint --strict --recursive Sources Tests Package.swift

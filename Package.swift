@@ -73,6 +73,12 @@ let package = Package(
     module(
       "Controller",
       ["ControllerMachine", "EventLoop", "HostSteps", "Ports", "RolloutEngine", "RolloutModel"]),
+    module(
+      "Simulator",
+      [
+        "ControllerMachine", "HostMachine", "HostProtocol", "HostSteps", "Ports", "RolloutEngine",
+        "RolloutModel",
+      ]),
     // L6: verbs
     module(
       "Commands",
@@ -88,6 +94,9 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(
       name: "switchyard-host", dependencies: ["HostCore"], exclude: ["README.md"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "simulate", dependencies: ["Simulator", argumentParser], exclude: ["README.md"],
       swiftSettings: strict),
     // Tests
     // Files that every reader must refuse, for the tests of the readers and of the program.
@@ -106,5 +115,6 @@ let package = Package(
       exclude: ["Programs"]),
     tests("JournalStoreTests", ["JournalStore", "Ports", "RolloutModel", grdb]),
     tests("RolloutEngineTests", ["ControllerMachine", "RolloutEngine", "RolloutModel"]),
+    tests("SimulatorTests", ["Simulator"]),
   ]
 )

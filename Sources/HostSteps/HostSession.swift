@@ -13,7 +13,7 @@ package actor HostSession {
   nonisolated let setup: AgentSetup
   /// The door.
   package nonisolated let channel: any HostChannel
-  private let identity: ControllerIdentity
+  private nonisolated let identity: ControllerIdentity
   private let time: any Timekeeper
   private var lease: (key: LeaseKey, since: Moment)?
 
@@ -52,6 +52,9 @@ package actor HostSession {
     try await status(.observe(setup.name), within: .seconds(15))
   }
 
+  /// Whether a lease was taken for this rollout, by this controller or an earlier one.
+  nonisolated func isOurs(_ lease: Lease) -> Bool { lease.reason == identity.purpose }
+
   /// The lease's key, taken or renewed where that is due. A lease that an earlier controller of this same rollout
   /// holds is taken over: the rollout's lock says that it's gone.
   func key() async throws(StepFailure) -> LeaseKey {
@@ -69,7 +72,7 @@ package actor HostSession {
     do {
       return try await acquire(takeOver: identity.takesOver)
     } catch  where error.kind == .leaseLost {
-      guard let held = try await observe().lease, held.reason == identity.purpose else { throw error }
+      guard let held = try await observe().lease, isOurs(held) else { throw error }
       return try await acquire(takeOver: true)
     }
   }
@@ -89,7 +92,7 @@ package actor HostSession {
   /// Gives the lease back, also one that an earlier controller of this rollout has left; a lease that can't be given back
   /// runs out by itself.
   func giveBack() async throws(StepFailure) {
-    if lease == nil, try await observe().lease?.reason == identity.purpose {
+    if lease == nil, try await observe().lease.map(isOurs) == true {
       _ = try await acquire(takeOver: true)
     }
     guard let held = lease else { return }
@@ -143,7 +146,7 @@ extension StepFailure {
     case .quarantined, .cannotRestore: kind = .quarantined
     case .draining: kind = .busy
     // It has booted or been changed since it was looked at: it is looked at again.
-    case .staleBelief: kind = .lost
+    case .staleBelief, .shuttingDown: kind = .lost
     default: kind = .host
     }
     self.init(kind, failure.message, hint: failure.hint, lastLines: failure.lastLines)

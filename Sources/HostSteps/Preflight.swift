@@ -155,6 +155,7 @@ extension StepRunner {
     for _ in 0..<3 {
       let round = await ask(questions)
       guard let bad = round.first(where: { !$0.isHealthy }) else { return [] }
+      if bad.isNotAsked { throw StepFailure(.lost, bad.reason ?? last) }
       last = bad.reason ?? last
       if await !pause(plan.policy.gate.interval) { break }
     }

@@ -27,7 +27,8 @@ extension StepRunner {
       status = try await session.status(
         .revert(agent, try await session.key(), flip: known.flip, reason: reason, refuse: refuse),
         within: .seconds(120))
-    } else if let release = known.release, status.slot(known.candidate)?.release?.digest == release,
+    } else if let release = known.release,
+      refuse || status.slot(known.candidate)?.release?.digest == release,
       status.owner != Side(known.candidate), status.retained != Side(known.candidate), !isFlipped
     {
       status = try await session.status(
@@ -86,12 +87,18 @@ extension StepRunner {
   func reconcile() async throws(StepFailure) -> HostStanding {
     note("asks the host how it stands")
     let status = try await session.observe()
+    // An earlier controller of this rollout may still live: from here on the host refuses it.
+    if status.lease.map(session.isOurs) == true { _ = try await session.key() }
     if let quarantine = status.quarantine { return .quarantined(reason: quarantine) }
     let unit = status.slot(known.candidate)?.unit
     if let flip = status.flip, flip.flip == known.flip {
       let reason = flip.reason ?? "the host has undone the flip"
       switch flip.phase {
-      case .armed: return .armed
+      case .armed where status.owner == Side(known.candidate): return .armed
+      // It was cut off before traffic moved: proved anew, the same flip goes on.
+      case .armed where unit?.isActive == true:
+        return .candidateRuns(bootID: status.bootID, invocation: unit?.invocation ?? "")
+      case .armed: throw StepFailure(.lost, "the flip was cut off, and the candidate is down")
       case .confirmed: return .confirmed(bootID: status.bootID, invocation: unit?.invocation ?? "")
       case .promoted: return .promoted
       case .reverting: throw StepFailure(.lost, "the host is undoing the flip: \(reason)")

@@ -23,6 +23,8 @@ struct HostRun: Hashable, Sendable, Codable {
   var silentIn = 0
   /// Faults of something shared that the host's steps have met.
   var sharedFaults = 0
+  /// Since when; nil while there were none.
+  var sharedSince: Moment?
   /// Once it is undone the host is to be begun anew.
   var comesBack = false
   /// Times that the host had to be asked how it stands since it was begun by a person's word or the wave's.

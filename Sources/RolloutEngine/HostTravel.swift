@@ -110,8 +110,8 @@ extension RolloutEngine {
   private mutating func stand(_ host: Int, _ standing: HostStanding) {
     switch standing {
     case .untouched:
-      // Much may have changed since the preflight, and a flip's name is used once.
-      begin(host)
+      // Much may have changed since the preflight, and a flip's name is used once. It starts anew, so a pause holds it.
+      if mode == .running { begin(host) } else { returnToPending(host) }
     case .candidateRuns(let bootID, let invocation):
       hosts[host].known.bootID = bootID
       hosts[host].known.invocation = invocation
@@ -276,9 +276,11 @@ extension RolloutEngine {
       hosts[host].failedRestores = 0
       perform(host, .restore(refuse: false, reason: failure.reason))
     case .flip, .prove, .confirm, .soak, .promote, .reconcile, .restore, .retain:
-      guard isPatient(host, Self.longestShared) else {
-        end(host, .unreachable)
-        charge(host)
+      let since = hosts[host].sharedSince ?? now
+      hosts[host].sharedSince = since
+      guard now.since(since) <= Self.longestShared else {
+        // Nobody's release is at fault, so nothing is charged; a person must look at the host.
+        end(host, .quarantined)
         return
       }
       perform(host, isRestore(step) ? step : .reconcile, after: delay)
@@ -318,7 +320,7 @@ extension RolloutEngine {
   }
 
   /// The rollout wanted the host undone, and its step has come to an end.
-  private mutating func undoWanted(_ host: Int, _ undo: HostRun.Undo, _ outcome: StepOutcome) {
+  mutating func undoWanted(_ host: Int, _ undo: HostRun.Undo, _ outcome: StepOutcome) {
     hosts[host].undo = nil
     var undo = undo
     if case .failed(let failure) = outcome, failure.kind == .gate { undo.refuse = true }

@@ -164,6 +164,11 @@ public struct RolloutEngine: Decider, Hashable, Codable {
       guard let step = hosts[host].step else { continue }
       underWay -= 1
       hosts[host].step = nil
+      if step == .preflight, let undo = hosts[host].undo {
+        // It was to be ended: what it might still find is of no matter.
+        undoWanted(host, undo, .cancelled)
+        continue
+      }
       switch step {
       case .preflight, .restore, .retain: perform(host, step)
       case .stage, .start, .gate, .flip, .prove, .confirm, .soak, .promote, .reconcile:

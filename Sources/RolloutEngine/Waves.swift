@@ -107,6 +107,8 @@ extension RolloutEngine {
   mutating func begin(_ host: Int) {
     hosts[host].lost = 0
     hosts[host].lostSince = nil
+    hosts[host].sharedFaults = 0
+    hosts[host].sharedSince = nil
     hosts[host].failedRestores = 0
     hosts[host].lastLines = []
     if hosts[host].asksFirst {

@@ -1,0 +1,19 @@
+/// Chance from a seed: SplitMix64, by Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014).
+struct Dice: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+    return mixed ^ (mixed >> 31)
+  }
+
+  /// True so many times of a thousand.
+  mutating func permille(_ times: Int) -> Bool { times > 0 && Int.random(in: 0..<1000, using: &self) < times }
+
+  mutating func number(_ range: ClosedRange<Int64>) -> Int64 { Int64.random(in: range, using: &self) }
+}

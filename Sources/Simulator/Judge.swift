@@ -1,0 +1,363 @@
+import HostMachine
+import RolloutEngine
+import RolloutModel
+
+/// Checks the promises as things happen. What it knows of a host is what was seen there, not what a controller believes.
+final class Judge {
+  /// What was seen of one host.
+  private struct Seen {
+    /// Healthy answers in a row that the candidate gave on its own port, and of which run.
+    var streak = 0
+    var streakRun = ""
+    /// The last gate that passed rightly: of which run, and when.
+    var provenRun = ""
+    var provenAt = Int64.min
+    /// Healthy answers in a row from outside through the public port since the flip.
+    var outside = 0
+    /// The same in the soak.
+    var soaked = 0
+    var confirmedAt: Int64?
+    var isInFlight = false
+    var wasFinal = false
+    /// Since when the firewall shows another owner than the record.
+    var strayedAt: Int64?
+    var unconfirmedSince: Int64?
+    var isPermitted = false
+  }
+
+  private let plan: Plan
+  private let newDigest: Digest
+  private var seen: [Seen]
+  private var inFlight = 0
+  private(set) var breaches: [Breach] = []
+  /// The most hosts that may be in flight in the waves so far.
+  private var allowed = 0
+  private var pausedAt: Int64?
+  private var durable: Set<String> = []
+  private var counted = 0
+  /// The engine as the durable events alone make it.
+  private var shadow: RolloutEngine
+  private var preconditions = 0
+  private var excused: Set<Int> = []
+  var now: () -> Int64 = { 0 }
+  /// One controller a rollout is what its lock is for: two without it may begin more hosts than one would.
+  var hasTwoControllers = false
+  /// Whether the world shows the firewall as the guard leaves it.
+  private static let guardSecond: Int64 = 1000
+
+  /// Holds a rollout to `plan`; `enginePlan` is what its engine was given.
+  init(plan: Plan, enginePlan: Plan, newDigest: Digest) {
+    self.plan = plan
+    self.newDigest = newDigest
+    shadow = RolloutEngine(plan: enginePlan)
+    seen = plan.hosts.map { _ in Seen() }
+  }
+
+  func fail(_ promise: Promise, _ what: @autoclosure () -> String) {
+    guard breaches.count < 8, !breaches.contains(where: { $0.promise == promise }) else { return }
+    breaches.append(Breach(promise: promise, what: "at \(now()): \(what())"))
+  }
+
+  // MARK: On the hosts
+
+  /// Traffic is being moved.
+  func moving(_ host: SimulatedHost, to side: Side?) {
+    guard let side, side != host.traffic else { return }
+    if !host.serves(side), let old = host.traffic, host.serves(old) {
+      fail(
+        .livingSide,
+        "h\(host.index): traffic goes from \(old.rawValue), which answers, to \(side.rawValue), which does not"
+      )
+    }
+    // What the guard puts back after a flush was flipped before.
+    guard let flip = host.disk?.flip, flip.to == side, flip.phase == .armed, host.traffic == flip.from,
+      isOurs(host)
+    else { return }
+    let run = host[side].invocation
+    let isProven = seen[host.index].provenRun == run && now() - seen[host.index].provenAt <= 61_000
+    if !isProven {
+      fail(.gatedFlip, "h\(host.index): flipped to run \(run), which no gate has proved in the last minute")
+    }
+  }
+
+  /// A running side is being stopped.
+  func stopping(_ host: SimulatedHost, _ side: Side) {
+    if host.traffic == side, host.serves(side) {
+      fail(.livingSide, "h\(host.index): \(side.rawValue) is stopped while it serves")
+    }
+    if isKept(host, side) {
+      fail(.oldSideRunnable, "h\(host.index): \(side.rawValue) is stopped while it is kept")
+    }
+  }
+
+  func written(_ host: SimulatedHost, _ slot: Slot, _ release: IdentifiedRelease) {
+    if isKept(host, Side(slot)) {
+      fail(.oldSideRunnable, "h\(host.index): \(slot.rawValue) is written while it is kept")
+    }
+    if !host.store.contains(release.digest) {
+      fail(.digest, "h\(host.index): \(release.digest.short) is put into \(slot.rawValue) and was not staged")
+    }
+  }
+
+  func emptied(_ host: SimulatedHost, _ slot: Slot) {
+    if isKept(host, Side(slot)) {
+      fail(.oldSideRunnable, "h\(host.index): \(slot.rawValue) is emptied while it is kept")
+    }
+  }
+
+  func started(_ host: SimulatedHost, _ side: Side) {
+    guard let slot = side.slot else { return }
+    let recorded = host.disk?[slot]?.release.digest
+    if host[side].release?.digest != recorded {
+      fail(.digest, "h\(host.index): \(slot.rawValue) starts another release than is recorded")
+    }
+    if host[side].release?.digest == newDigest, host.disk?.refused.contains(newDigest) == true,
+      host.disk?.owner != side
+    {
+      fail(.refusal, "h\(host.index): the release starts although it was refused")
+    }
+  }
+
+  func died(_ host: SimulatedHost, _ side: Side) {
+    if host[side].release?.digest == newDigest { seen[host.index].streak = 0 }
+  }
+
+  func persisted(_ host: SimulatedHost, from old: AgentRecord?, to new: AgentRecord) {
+    let isForgotten = old?.refused.contains { !new.refused.contains($0) } ?? false
+    if isForgotten, !seen[host.index].isPermitted {
+      fail(.refusal, "h\(host.index): what was refused is forgotten")
+    }
+    if let old, new.revision <= old.revision {
+      fail(.twice, "h\(host.index): revision \(new.revision) follows \(old.revision)")
+    }
+    if new.flip?.phase == .confirmed, old?.flip?.phase == .armed, isOurs(host) {
+      seen[host.index].confirmedAt = now()
+      seen[host.index].soaked = 0
+      if seen[host.index].outside < max(plan.policy.gate.successes, 1) {
+        fail(.gatedFlip, "h\(host.index): confirmed after \(seen[host.index].outside) answers from outside")
+      }
+    }
+    if new.flip?.phase == .promoted, old?.flip?.phase == .confirmed, isOurs(host) { checkSoak(host) }
+    if new.flip?.phase == .armed, old?.flip?.phase != .armed {
+      seen[host.index].outside = 0
+      seen[host.index].confirmedAt = nil
+    }
+  }
+
+  private func checkSoak(_ host: SimulatedHost) {
+    let soak = plan.waves.last(where: { $0.first <= host.index })?.soak ?? .zero
+    guard soak > .zero else { return }
+    let length = now() - (seen[host.index].confirmedAt ?? now())
+    if length < soak.milliseconds || seen[host.index].soaked < plan.policy.gate.successes {
+      fail(
+        .waves,
+        "h\(host.index): promoted after \(length) ms of soak and \(seen[host.index].soaked) healthy answers")
+    }
+  }
+
+  /// After each operation on a host.
+  func look(at host: SimulatedHost) {
+    if isFinal(host) { seen[host.index].wasFinal = true }
+    // What was promoted may be rolled back all at once.
+    let isInFlight = isOurs(host) && holdsNew(host) && !seen[host.index].wasFinal
+    if isInFlight != seen[host.index].isInFlight {
+      seen[host.index].isInFlight = isInFlight
+      inFlight += isInFlight ? 1 : -1
+      if inFlight > allowed, allowed > 0, !hasTwoControllers {
+        fail(.batch, "\(inFlight) hosts hold the new release unproved, \(allowed) may")
+      }
+    }
+    watch(host)
+  }
+
+  /// What must not last.
+  func watch(_ host: SimulatedHost) {
+    guard host.isUp else {
+      seen[host.index].strayedAt = nil
+      seen[host.index].unconfirmedSince = nil
+      return
+    }
+    // A flip that was cut off before traffic moved is finished or undone by whoever asks next; the old side serves.
+    let isCutOff = host.disk?.flip?.phase == .armed && host.traffic == host.disk?.flip?.from
+    if host.traffic != host.disk?.owner, host.disk?.flip?.phase != .reverting, !isCutOff {
+      let since = seen[host.index].strayedAt ?? now()
+      seen[host.index].strayedAt = since
+      if now() - since > 30_000 {
+        fail(
+          .oneOwner,
+          "h\(host.index): traffic is with \(host.traffic?.rawValue ?? "nobody") and not with \(host.disk?.owner?.rawValue ?? "nobody") for \(now() - since) ms"
+        )
+      }
+    } else {
+      seen[host.index].strayedAt = nil
+    }
+    if let flip = host.disk?.flip, flip.phase == .armed, flip.bootID == host.bootID,
+      flip.deadline.milliseconds + 60_000 < host.clock.moment.milliseconds
+    {
+      fail(.unconfirmed, "h\(host.index): flip \(flip.flip) stands unconfirmed a minute after its deadline")
+    }
+  }
+
+  private func isKept(_ host: SimulatedHost, _ side: Side) -> Bool {
+    guard let record = host.disk, record.retained == side, isOurs(host) else { return false }
+    return record.retention == nil && record.flip?.phase != .reverted && record.lease != nil
+  }
+
+  private func isOurs(_ host: SimulatedHost) -> Bool {
+    host.disk?.flip?.flip.hasPrefix(plan.id) ?? false || host.disk?.lease?.reason == "rollout \(plan.id)"
+  }
+
+  private func holdsNew(_ host: SimulatedHost) -> Bool {
+    guard let record = host.disk else { return false }
+    if let flip = record.flip, flip.release == newDigest, flip.phase != .promoted, flip.phase != .reverted {
+      return true
+    }
+    return Slot.allCases.contains { slot in
+      record[slot]?.release.digest == newDigest && record.owner != Side(slot)
+        && !record.drains.contains { $0.side == Side(slot) && $0.empties }
+    }
+  }
+
+  private func isFinal(_ host: SimulatedHost) -> Bool {
+    host.disk?.flip?.release == newDigest && host.disk?.flip?.phase == .promoted
+  }
+
+  // MARK: What is asked and answered
+
+  func asked(_ host: SimulatedHost, _ order: AgentOrder, by controller: SimulatedController) {
+    if case .clear = order { seen[host.index].isPermitted = true }
+  }
+
+  func answered(
+    _ host: SimulatedHost, _ order: AgentOrder, _ answer: AgentAnswer, before: AgentRecord?,
+    by controller: SimulatedController
+  ) {
+    if case .clear = order { seen[host.index].isPermitted = false }
+    guard let key = order.key, let lease = before?.lease, lease.key != key else { return }
+    // An overdue undo comes before anything that is asked.
+    guard before?.flip?.phase != .armed, before?.flip?.phase != .reverting else { return }
+    if host.disk != before {
+      fail(
+        .epoch,
+        "h\(host.index): \(order) of epoch \(key.epoch) changed the host under epoch \(lease.key.epoch)")
+    }
+  }
+
+  func sampled(
+    _ host: SimulatedHost, _ side: Side?, isOutside: Bool, port: Int, health: SimulatedHost.Health,
+    _ outcome: Sample.Outcome
+  ) {
+    let isGood = outcome == .healthy && health == .healthy(version: plan.release.version.text)
+    if !isOutside, let side, host[side].release?.digest == newDigest {
+      let run = host[side].invocation
+      if seen[host.index].streakRun != run { seen[host.index].streak = 0 }
+      seen[host.index].streakRun = run
+      seen[host.index].streak = isGood ? seen[host.index].streak + 1 : 0
+    }
+    if isOutside, port == plan.agent.publicPort {
+      seen[host.index].outside = isGood ? seen[host.index].outside + 1 : 0
+      if isGood { seen[host.index].soaked += 1 }
+    }
+  }
+
+  // MARK: The controller
+
+  func concluded(_ host: SimulatedHost, _ step: HostStep, _ outcome: StepOutcome) {
+    guard case .gatePassed = outcome else { return }
+    if seen[host.index].streak < max(plan.policy.gate.successes, 1) {
+      fail(
+        .unknownIsNotHealthy,
+        "h\(host.index): the gate passed after \(seen[host.index].streak) right answers in a row")
+    } else {
+      seen[host.index].provenRun = seen[host.index].streakRun
+      seen[host.index].provenAt = now()
+    }
+  }
+
+  /// A person has said to pause.
+  func paused() { pausedAt = pausedAt ?? now() }
+
+  /// These entries have become durable: what was decided is held to what was known just then.
+  func appended(_ entries: [JournalEntry]) {
+    for entry in entries {
+      switch entry {
+      case .plan: break
+      case .event(let event): take(event)
+      case .intent(.perform(let host, let attempt, let step, _, _)):
+        durable.insert("\(host) \(attempt)")
+        guard step == .preflight else { continue }
+        let place = plan.waves.lastIndex(where: { $0.first <= host }) ?? 0
+        allowed = max(allowed, plan.waves[place].batch)
+        checkStart(host, wave: place)
+      case .intent: break
+      }
+    }
+  }
+
+  private func take(_ event: StampedEvent) {
+    _ = shadow.handle(event)
+    switch event.event {
+    case .order(let order) where order.verb == .pause: paused()
+    case .order(let order) where order.verb == .resume || order.verb == .approve: pausedAt = nil
+    case .step(let host, _, .failed(let failure)) where failure.kind == .precondition:
+      preconditions += 1
+      // From the third in a row on they are taken for something that all share.
+      if preconditions >= 3 { excused.insert(host) }
+    case .step(_, _, .cleared): preconditions = 0
+    default: break
+    }
+    if shadow.state == .paused { paused() }
+    if shadow.state == .running, case .order(let order) = event.event, case .retry = order.verb {
+      pausedAt = nil
+    }
+  }
+
+  /// A controller has gone on from this engine.
+  func takenUp(_ engine: RolloutEngine) {
+    if shadow != engine {
+      fail(.replay, "the replayed state is not the one that the journal's events led to")
+    }
+  }
+
+  /// An effect is begun.
+  func begins(_ effect: RolloutEffect, journal: SimulatedJournal) {
+    guard case .perform(let host, let attempt, let step, _, _) = effect else { return }
+    if journal.records.count < counted {
+      fail(.growingJournal, "\(counted) records became \(journal.records.count)")
+    }
+    counted = journal.records.count
+    if !durable.contains("\(host) \(attempt)") {
+      fail(.durableIntent, "h\(host): \(step.word) begins before its intent is durable")
+    }
+  }
+
+  private func checkStart(_ host: Int, wave place: Int) {
+    if let pausedAt, now() - pausedAt > 5000 {
+      fail(.pause, "h\(host): begun \(now() - pausedAt) ms after a pause")
+    }
+    let snapshot = shadow.snapshot()
+    var failures: [Int] = plan.waves.map { _ in 0 }
+    for (number, state) in snapshot.hosts.enumerated() {
+      switch state.state {
+      // Restored hosts of a rollout that goes on have failed.
+      case .failed, .restored, .quarantined:
+        if excused.contains(number) { continue }
+        failures[plan.waves.lastIndex(where: { $0.first <= number }) ?? 0] += 1
+      case .pending, .preflight, .staging, .starting, .gating, .flipping, .soaking:
+        if number < plan.waves[place].first {
+          fail(
+            .waves,
+            "h\(host) of wave \(place) begins while h\(number) of an earlier one is \(state.state.rawValue)")
+        }
+      default: break
+      }
+    }
+    let budget = plan.policy.budget
+    for (number, wave) in plan.waves.enumerated() {
+      let borne = (number == 0 ? budget.canary : budget.wave).ofFailures(wave.count)
+      if failures[number] > borne {
+        fail(.budget, "h\(host) begins with \(failures[number]) failures in wave \(number), \(borne) borne")
+      }
+    }
+  }
+}

@@ -1,0 +1,118 @@
+import HostMachine
+import HostSteps
+import RolloutModel
+
+/// What a simulation is about: a fleet, a policy, a release.
+struct Scene {
+  let plan: Plan
+  let old: IdentifiedRelease
+  let new: IdentifiedRelease
+  let behaviour: Behaviour
+  /// Hosts of a hundred on which the new release misbehaves.
+  let share: Int
+
+  /// Why a scene can't be made: an error of this module.
+  struct Unmakable: Error {}
+
+  static func random(_ dice: inout Dice) throws -> Scene {
+    guard let name = AgentName("demo"), let one = Version("1.0.0"), let two = Version("2.0.0"),
+      let first = Digest(String(repeating: "11", count: 32)),
+      let second = Digest(String(repeating: "22", count: 32))
+    else { throw Unmakable() }
+    let agent = AgentDefinition(
+      name: name, user: "root", strip: 0, exec: "bin/agent", args: [], environment: [],
+      slots: SlotPorts(blue: 7001, green: 7002), publicPort: 8400, traffic: .nftables, drain: .seconds(5),
+      concurrent: true, unitTemplate: nil, adopt: nil,
+      health: [
+        ProbeDefinition(
+          question: .http(path: "/health"),
+          expect: Expectation(json: [JSONField(path: "version", value: .text("{{ version }}"))]))
+      ], dependencies: [])
+    let policy = randomPolicy(&dice)
+    let count = Int(dice.number(1...12))
+    let plan = Plan(
+      id: "r-1", agent: agent, policy: policy,
+      release: Release(
+        version: two,
+        archives: [ReleaseArchive(architecture: "", path: "/archive", digest: second, bytes: 1 << 20)]),
+      hosts: (0..<count).map { Host(name: "h\($0)", address: "h\($0)") },
+      waves: PlannedWave.waves(of: policy, total: count), acceptLocalProbes: false, again: nil, takeOver: nil,
+      owner: "somebody")
+    var before = plan
+    before.release = Release(
+      version: one,
+      archives: [ReleaseArchive(architecture: "", path: "/archive", digest: first, bytes: 1 << 20)])
+    let ill: [Behaviour] = [
+      .neverHealthy, .exits, .hangs, .slowStart(dice.number(500...40_000)), .wrongVersion,
+      .flapping(dice.number(300...3000)), .crashes(dice.number(1_000...90_000)),
+      .sickens(dice.number(1_000...90_000)),
+    ]
+    let isGood = dice.permille(450)
+    return Scene(
+      plan: plan, old: try ReleaseIdentity.release(of: before, for: ""),
+      new: try ReleaseIdentity.release(of: plan, for: ""),
+      behaviour: isGood ? .good : ill[Int(dice.number(0...Int64(ill.count - 1)))],
+      share: [100, 100, 50, 10][Int(dice.number(0...3))])
+  }
+
+  private static func randomPolicy(_ dice: inout Dice) -> Policy {
+    func soak(_ dice: inout Dice) -> Span { .seconds([0, 5, 30, 60][Int(dice.number(0...3))]) }
+    let approve = dice.permille(200)
+    var waves = [
+      WaveDefinition(name: "canary", hosts: .count(1), batch: .count(1), soak: soak(&dice), approve: false)
+    ]
+    if dice.permille(500) {
+      waves.append(
+        WaveDefinition(
+          name: "early", hosts: .share(basisPoints: 5000), batch: .count(Int(dice.number(1...4))),
+          soak: soak(&dice),
+          approve: approve))
+    }
+    waves.append(
+      WaveDefinition(
+        name: "rest", hosts: .share(basisPoints: 10_000), batch: .count(Int(dice.number(1...6))),
+        soak: soak(&dice),
+        approve: false))
+    return Policy(
+      name: "random", waves: waves,
+      gate: Gate(
+        successes: Int(dice.number(1...4)), interval: Span(milliseconds: dice.number(200...2000)),
+        timeout: .seconds(2), deadline: .seconds(30)),
+      budget: Budget(
+        canary: .count(Int(dice.number(0...1))), wave: .count(Int(dice.number(0...3))),
+        fleet: .count(Int(dice.number(0...4))), unreachable: .count(Int(dice.number(0...4)))),
+      onBreach: dice.permille(500) ? .rollback : .halt, confirmWithin: .seconds(dice.number(30...120)),
+      keepOld: Retention(running: .seconds(3600), installed: .seconds(7200)), partial: false, soakTolerance: 2
+    )
+  }
+
+  var title: String { "\(plan.hosts.count) hosts, the release is \(behaviour) on \(share) %, \(plan.policy)" }
+
+  /// The old version is live on a host, brought there as a rollout would.
+  func prepare(_ host: SimulatedHost, _ dice: inout Dice) {
+    host.behaviours[old.digest] = .good
+    host.behaviours[new.digest] = dice.permille(share * 10) ? behaviour : .good
+    host.store = [old.digest]
+    let setup = AgentSetup(agent: plan.agent, host: "h\(host.index)")
+    let key = LeaseKey(controller: "before", epoch: 1)
+    host.world.isRaging = false
+    defer { host.world.isRaging = true }
+    _ = host.carryOut(
+      .acquire(
+        LeaseRequest(
+          setup: setup, controller: "before", holder: "somebody", reason: "before", ttl: .seconds(60),
+          takeOver: false)))
+    _ = host.carryOut(.start(key, .blue, old, deadline: .seconds(30)))
+    let invocation = host[.blue].invocation
+    _ = host.carryOut(
+      .flip(
+        key,
+        FlipOrder(
+          agent: plan.agent.name, flip: "before", from: nil, to: .blue, release: old.digest,
+          bootID: host.bootID,
+          invocation: invocation, gateAge: .zero, confirmWithin: .seconds(60))))
+    _ = host.carryOut(.confirm(key, flip: "before"))
+    _ = host.carryOut(.promote(key, flip: "before"))
+    _ = host.carryOut(.release(key))
+  }
+}

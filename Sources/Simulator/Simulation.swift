@@ -1,0 +1,124 @@
+import ControllerMachine
+import HostMachine
+import HostSteps
+import RolloutEngine
+import RolloutModel
+
+/// One rollout through a simulated world, from one seed.
+public struct Simulation {
+  /// What came of it.
+  public struct Report: Sendable {
+    /// The seed.
+    public var seed: UInt64
+    /// The rollout's last state.
+    public var state: RolloutState
+    /// The promises that were broken.
+    public var breaches: [Breach]
+    /// Virtual time that passed.
+    public var milliseconds: Int64
+    /// Hosts.
+    public var hosts: Int
+    /// What happened, line by line; empty unless it was asked for.
+    public var trace: [String]
+  }
+
+  private let seed: UInt64
+  private let world: SimulatedWorld
+  private let plan: Plan
+  private let journal = SimulatedJournal()
+  private var dice: Dice
+
+  /// Time for faults, and time behind them within which all must end.
+  private static let rage: Int64 = 20 * 60_000
+  private static let patience: Int64 = 24 * 3_600_000
+
+  /// Runs the simulation of a seed.
+  public static func run(seed: UInt64, bugs: Set<PlantedBug> = [], isTraced: Bool = false) throws -> Report {
+    try Simulation(seed: seed, bugs: bugs, isTraced: isTraced).run()
+  }
+
+  private init(seed: UInt64, bugs: Set<PlantedBug>, isTraced: Bool) throws {
+    self.seed = seed
+    dice = Dice(seed: seed)
+    let faults = Faults.swarm(&dice)
+    let scene = try Scene.random(&dice)
+    plan = scene.plan
+    let judge = Judge(plan: scene.plan, enginePlan: scene.plan.with(bugs: bugs), newDigest: scene.new.digest)
+    world = SimulatedWorld(seed: dice.next(), faults: faults, bugs: bugs, judge: judge, isTraced: isTraced)
+    let world = world
+    judge.now = { world.now }
+    world.hosts = plan.hosts.indices.map { SimulatedHost($0, agent: plan.agent.name, world: world) }
+    for host in world.hosts { scene.prepare(host, &dice) }
+    world.note("\(scene.title)")
+  }
+
+  private func run() throws -> Report {
+    let person = Person(world: world, journal: journal, plan: plan.with(bugs: world.bugs))
+    person.begin()
+    world.machinery.run(until: world.now + Self.rage) { person.isOver || !world.judge.breaches.isEmpty }
+    world.isRaging = false
+    world.isDependencyDown = false
+    world.note("the faults stop")
+    for host in world.hosts {
+      host.isCut = false
+      host.isDropping = false
+    }
+    world.machinery.run(until: world.now + Self.patience) { person.isOver || !world.judge.breaches.isEmpty }
+    // What a last fault has left is put right.
+    if person.isOver { world.machinery.run(until: world.now + 180_000) { !world.judge.breaches.isEmpty } }
+    let engine = person.controller.engine
+    if world.judge.breaches.isEmpty { checkEnd(person, engine) }
+    person.controller.kill()
+    return Report(
+      seed: seed, state: engine.state, breaches: world.judge.breaches, milliseconds: world.now - 1_000_000,
+      hosts: plan.hosts.count, trace: world.trace ?? [])
+  }
+
+  private func checkEnd(_ person: Person, _ engine: RolloutEngine) {
+    guard person.isOver else {
+      world.judge.fail(.end, "the rollout is \(engine.state.rawValue), \(engine.stateReason)")
+      return
+    }
+    for host in world.hosts { world.judge.watch(host) }
+    var replay = JournalReplay(engine: RolloutEngine(plan: engine.plan))
+    do {
+      for record in journal.records { try replay.take(record) }
+      if replay.engine != engine { world.judge.fail(.replay, "the replayed state is not the live one") }
+    } catch {
+      world.judge.fail(.replay, "\(error)")
+    }
+    for (number, host) in engine.snapshot().hosts.enumerated() {
+      checkEnd(of: host, on: world.hosts[number])
+    }
+  }
+
+  /// What the rollout says of a host is so.
+  private func checkEnd(of host: HostSnapshot, on real: SimulatedHost) {
+    guard real.isUp else { return }
+    let live = real.traffic?.slot.flatMap { real.written[$0]?.manifest.version.text }
+    switch host.state {
+    case .promoted where live != plan.release.version.text && real.disk?.flip?.phase == .promoted:
+      world.judge.fail(.end, "\(host.host) is promoted and serves \(live ?? "nothing")")
+    case .restored where live == plan.release.version.text:
+      world.judge.fail(.end, "\(host.host) is restored and serves the new version")
+    default: break
+    }
+  }
+}
+
+extension Plan {
+  /// The plan as an engine with these bugs takes it.
+  fileprivate func with(bugs: Set<PlantedBug>) -> Plan {
+    var plan = self
+    if bugs.contains(.budgetOffByOne) {
+      let budget = policy.budget
+      plan.policy.budget.canary = .count(budget.canary.ofFailures(1) + 1)
+      plan.policy.budget.wave = .count(budget.wave.ofFailures(hosts.count) + 1)
+      plan.policy.budget.fleet = .count(budget.fleet.ofFailures(hosts.count) + 1)
+    }
+    if bugs.contains(.batchOffByOne) {
+      for place in waves.indices { plan.waves[place].batch += 1 }
+    }
+    return plan
+  }
+}

@@ -1,0 +1,78 @@
+import ArgumentParser
+import Simulator
+
+/// Runs simulated rollouts, and says which promises they broke and how each is seen again.
+@main
+struct Simulate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "simulate", abstract: "Run simulated rollouts from seeds and check the promises.")
+
+  @Option(help: "How many seeds.")
+  var seeds: UInt64 = 2000
+
+  @Option(help: "The first seed.")
+  var from: UInt64 = 1
+
+  @Option(help: "A planted bug that must be caught; may be repeated.")
+  var bug: [String] = []
+
+  @Flag(help: "Plant each bug in turn, and say after how many seeds it was caught.")
+  var allBugs = false
+
+  @Flag(help: "Print what happened, step by step.")
+  var trace = false
+
+  func run() throws {
+    if allBugs {
+      try catchAll()
+      return
+    }
+    let bugs = try bug.map { name in
+      guard let bug = PlantedBug(rawValue: name) else {
+        throw ValidationError(
+          "no bug \(name); there are \(PlantedBug.allCases.map(\.rawValue).joined(separator: ", "))")
+      }
+      return bug
+    }
+    let clock = ContinuousClock()
+    let began = clock.now
+    var broken = 0
+    var milliseconds: Int64 = 0
+    for seed in from..<(from + seeds) {
+      let report = try Simulation.run(seed: seed, bugs: Set(bugs), isTraced: trace)
+      milliseconds += report.milliseconds * Int64(report.hosts)
+      if trace { report.trace.forEach { print($0) } }
+      if !report.breaches.isEmpty {
+        broken += 1
+        for breach in report.breaches where broken <= 20 {
+          print("seed \(seed): promise \(breach.promise.rawValue), \(breach.promise): \(breach.what)")
+        }
+        if broken == 1 { print("  again: simulate --from \(seed) --seeds 1 --trace") }
+      }
+    }
+    let seconds = Double((clock.now - began) / .milliseconds(1)) / 1000
+    print(
+      "\(seeds) seeds in \(seconds) s, \(Int(Double(seeds) / max(seconds, 0.001))) a second; \(milliseconds / 3_600_000) hours of hosts; \(broken) seeds broke a promise"
+    )
+    if broken > 0, bugs.isEmpty { throw ExitCode.failure }
+  }
+
+  private func catchAll() throws {
+    var missed = 0
+    for bug in PlantedBug.allCases {
+      var caught: (seed: UInt64, breach: Breach)?
+      for seed in from..<(from + seeds) where caught == nil {
+        if let breach = try Simulation.run(seed: seed, bugs: [bug]).breaches.first { caught = (seed, breach) }
+      }
+      if let caught {
+        print(
+          "\(bug.rawValue): after \(caught.seed - from + 1) seeds by promise \(caught.breach.promise.rawValue), \(caught.breach.promise)"
+        )
+      } else {
+        missed += 1
+        print("\(bug.rawValue): NOT CAUGHT in \(seeds) seeds")
+      }
+    }
+    if missed > 0 { throw ExitCode.failure }
+  }
+}
