@@ -115,6 +115,6 @@ let package = Package(
       exclude: ["Programs"]),
     tests("JournalStoreTests", ["JournalStore", "Ports", "RolloutModel", grdb]),
     tests("RolloutEngineTests", ["ControllerMachine", "RolloutEngine", "RolloutModel"]),
-    tests("SimulatorTests", ["Simulator"]),
+    tests("SimulatorTests", ["RolloutModel", "Simulator"]),
   ]
 )

@@ -133,15 +133,23 @@ public actor RolloutController {
       case .commit(let entries): commit(entries)
       case .perform(let effects): effects.forEach(begin)
       case .stop(let why):
-        fault = JournalError(
-          why, hint: "mend it and take the rollout up again with `switchyard rollout resume \(plan.id)`")
-        for case let task? in tasks { task.cancel() }
+        stop(
+          JournalError(
+            why, hint: "mend it and take the rollout up again with `switchyard rollout resume \(plan.id)`"))
       }
     }
     if isResting {
       rest?.resume()
       rest = nil
     }
+  }
+
+  /// Starts nothing more, and ends `run`.
+  private func stop(_ why: JournalError) {
+    fault = why
+    for case let task? in tasks { task.cancel() }
+    rest?.resume()
+    rest = nil
   }
 
   private func endCommit() {
@@ -225,6 +233,11 @@ public actor RolloutController {
     tasks[host] = nil
     notes[host] = nil
     guard fault == nil else { return }
+    if case .failed(let failure) = outcome, failure.kind == .overruled {
+      // Nothing that it still decides would be right.
+      stop(JournalError(failure.reason, hint: failure.hint))
+      return
+    }
     happen(.step(host: host, attempt: attempt, outcome))
     let phase = machine.engine.hostSnapshot(host).state
     if phase.isEnd, tasks[host] == nil, plan.hosts.count > Self.keptConnections, let session = sessions[host]

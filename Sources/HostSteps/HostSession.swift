@@ -55,6 +55,9 @@ package actor HostSession {
   /// Whether a lease was taken for this rollout, by this controller or an earlier one.
   nonisolated func isOurs(_ lease: Lease) -> Bool { lease.reason == identity.purpose }
 
+  /// Whether it is held for this rollout by another controller.
+  nonisolated func isAnothers(_ lease: Lease) -> Bool { isOurs(lease) && lease.key.controller != identity.id }
+
   /// The lease's key, taken or renewed where that is due. A lease that an earlier controller of this same rollout
   /// holds is taken over: the rollout's lock says that it's gone.
   func key() async throws(StepFailure) -> LeaseKey {
@@ -125,6 +128,13 @@ extension StepFailure {
   static let wrongReply = StepFailure(
     .lost, "the host program answered something else than was asked",
     hint: "this is a fault of Switchyard: please report it")
+
+  /// The same, lost to another controller of the rollout.
+  var overruling: StepFailure {
+    StepFailure(
+      .overruled, "another controller has taken this rollout over (\(reason))",
+      hint: "leave the rollout to it; switchyard rollout status says how it stands", lastLines: lastLines)
+  }
 
   /// What the way to a host refused.
   init(_ error: DoorError) {

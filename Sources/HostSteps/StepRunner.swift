@@ -43,7 +43,18 @@ package struct StepRunner: Sendable {
       case .retain: return try await retain()
       }
     } catch {
-      return .failed(error)
+      return .failed(await isOverruled(error) ? error.overruling : error)
+    }
+  }
+
+  /// Whether the lease was lost to another controller of this same rollout.
+  private func isOverruled(_ failure: StepFailure) async -> Bool {
+    guard failure.kind == .leaseLost else { return false }
+    do throws(StepFailure) {
+      return try await session.observe().lease.map(session.isAnothers) ?? false
+    } catch {
+      // Not to be known now: the next step asks again.
+      return false
     }
   }
 

@@ -68,7 +68,7 @@ extension RolloutEngine {
         hosts[host].silentIn = silence
         silent += 1
       // A gate may fail for want of a way to the host: that is no sign of life.
-      case .gate, .shared: break
+      case .gate, .shared, .overruled: break
       case .host, .precondition, .undone, .quarantined, .leaseLost, .busy: breakSilence()
       }
     default:
@@ -174,7 +174,8 @@ extension RolloutEngine {
       hosts[host].reason = text(of: failure)
       end(host, .quarantined)
       charge(host)
-    case .leaseLost:
+    // A controller that is overruled is stopped before it says so here.
+    case .leaseLost, .overruled:
       hosts[host].reason = text(of: failure)
       if case .stage = step { hosts[host].touched = false }
       end(host, hosts[host].touched ? .quarantined : .failed)

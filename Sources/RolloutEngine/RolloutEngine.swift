@@ -170,6 +170,8 @@ public struct RolloutEngine: Decider, Hashable, Codable {
         continue
       }
       switch step {
+      // Nothing has been done there, and it starts anew: a pause holds it.
+      case .preflight where isGoingOn && mode != .running: returnToPending(host)
       case .preflight, .restore, .retain: perform(host, step)
       case .stage, .start, .gate, .flip, .prove, .confirm, .soak, .promote, .reconcile:
         perform(host, .reconcile)

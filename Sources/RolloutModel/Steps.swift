@@ -210,6 +210,8 @@ public struct StepFailure: Error, Hashable, Sendable, Codable {
     case quarantined
     /// Another controller has the lease.
     case leaseLost
+    /// Another controller of the same rollout has the lease: this one must stop.
+    case overruled
     /// The host must be left alone for a while before it can be done.
     case busy
     /// Something that all hosts share failed: the archive, the controller's own machine.

@@ -6,9 +6,8 @@ import RolloutModel
 final class Judge {
   /// What was seen of one host.
   private struct Seen {
-    /// Healthy answers in a row that the candidate gave on its own port, and of which run.
-    var streak = 0
-    var streakRun = ""
+    /// Healthy answers in a row that the candidate gave a controller on its own port, and of which run.
+    var streaks: [String: (length: Int, run: String)] = [:]
     /// The last gate that passed rightly: of which run, and when.
     var provenRun = ""
     var provenAt = Int64.min
@@ -39,6 +38,7 @@ final class Judge {
   private var shadow: RolloutEngine
   private var preconditions = 0
   private var excused: Set<Int> = []
+  private var retried: Set<Int> = []
   var now: () -> Int64 = { 0 }
   /// One controller a rollout is what its lock is for: two without it may begin more hosts than one would.
   var hasTwoControllers = false
@@ -119,7 +119,7 @@ final class Judge {
   }
 
   func died(_ host: SimulatedHost, _ side: Side) {
-    if host[side].release?.digest == newDigest { seen[host.index].streak = 0 }
+    if host[side].release?.digest == newDigest { seen[host.index].streaks = [:] }
   }
 
   func persisted(_ host: SimulatedHost, from old: AgentRecord?, to new: AgentRecord) {
@@ -245,14 +245,14 @@ final class Judge {
 
   func sampled(
     _ host: SimulatedHost, _ side: Side?, isOutside: Bool, port: Int, health: SimulatedHost.Health,
-    _ outcome: Sample.Outcome
+    _ outcome: Sample.Outcome, by controller: String
   ) {
     let isGood = outcome == .healthy && health == .healthy(version: plan.release.version.text)
     if !isOutside, let side, host[side].release?.digest == newDigest {
       let run = host[side].invocation
-      if seen[host.index].streakRun != run { seen[host.index].streak = 0 }
-      seen[host.index].streakRun = run
-      seen[host.index].streak = isGood ? seen[host.index].streak + 1 : 0
+      let before = seen[host.index].streaks[controller]
+      let length = before?.run == run ? before?.length ?? 0 : 0
+      seen[host.index].streaks[controller] = (isGood ? length + 1 : 0, run)
     }
     if isOutside, port == plan.agent.publicPort {
       seen[host.index].outside = isGood ? seen[host.index].outside + 1 : 0
@@ -262,14 +262,15 @@ final class Judge {
 
   // MARK: The controller
 
-  func concluded(_ host: SimulatedHost, _ step: HostStep, _ outcome: StepOutcome) {
+  func concluded(_ host: SimulatedHost, _ step: HostStep, _ outcome: StepOutcome, by controller: String) {
     guard case .gatePassed = outcome else { return }
-    if seen[host.index].streak < max(plan.policy.gate.successes, 1) {
+    let streak = seen[host.index].streaks[controller] ?? (0, "")
+    if streak.length < max(plan.policy.gate.successes, 1) {
       fail(
         .unknownIsNotHealthy,
-        "h\(host.index): the gate passed after \(seen[host.index].streak) right answers in a row")
+        "h\(host.index): the gate passed after \(streak.length) right answers in a row")
     } else {
-      seen[host.index].provenRun = seen[host.index].streakRun
+      seen[host.index].provenRun = streak.run
       seen[host.index].provenAt = now()
     }
   }
@@ -304,6 +305,8 @@ final class Judge {
       // From the third in a row on they are taken for something that all share.
       if preconditions >= 3 { excused.insert(host) }
     case .step(_, _, .cleared): preconditions = 0
+    // What a person wants tried again goes beside the wave that is open.
+    case .order(let order): if case .retry(let hosts) = order.verb { retried.formUnion(hosts) }
     default: break
     }
     if shadow.state == .paused { paused() }
@@ -344,7 +347,7 @@ final class Judge {
         if excused.contains(number) { continue }
         failures[plan.waves.lastIndex(where: { $0.first <= number }) ?? 0] += 1
       case .pending, .preflight, .staging, .starting, .gating, .flipping, .soaking:
-        if number < plan.waves[place].first {
+        if number < plan.waves[place].first, !retried.contains(number) {
           fail(
             .waves,
             "h\(host) of wave \(place) begins while h\(number) of an earlier one is \(state.state.rawValue)")

@@ -37,7 +37,7 @@ final class SimulatedController: @unchecked Sendable {
     self.journal = journal
     plan = engine.plan
     time = SimulatedTime(world)
-    prober = SimulatedProber(engine.plan.agent, world: world)
+    prober = SimulatedProber(engine.plan.agent, controller: name, world: world)
     identity = ControllerIdentity(
       id: name, holder: "somebody", purpose: "rollout \(engine.plan.id)", takesOver: false)
     machine = ControllerMachine(engine: engine)
@@ -152,7 +152,12 @@ final class SimulatedController: @unchecked Sendable {
     }
     tasks[host] = nil
     world.note("h\(host) \(step.word): \(outcome.brief)")
-    world.judge.concluded(world.hosts[host], step, outcome)
+    let outcome = world.bugs.trusted(outcome, of: step)
+    if case .failed(let failure) = outcome, failure.kind == .overruled {
+      kill()
+      return
+    }
+    world.judge.concluded(world.hosts[host], step, outcome, by: identity.id)
     happen(.step(host: host, attempt: attempt, outcome))
   }
 
@@ -168,6 +173,20 @@ final class SimulatedController: @unchecked Sendable {
 }
 
 extension Set<PlantedBug> {
+  /// A lost reply as a bug takes it.
+  fileprivate func trusted(_ outcome: StepOutcome, of step: HostStep) -> StepOutcome {
+    guard contains(.trustExitCode), case .failed(let failure) = outcome, failure.kind == .lost else {
+      return outcome
+    }
+    return switch step {
+    case .flip: .flipped
+    case .confirm: .confirmed
+    case .promote: .promoted
+    case .restore: .restored
+    default: outcome
+    }
+  }
+
   /// What a step comes to at once where a bug leaves it out.
   fileprivate func outcome(of step: HostStep, at now: Moment) -> StepOutcome? {
     switch step {

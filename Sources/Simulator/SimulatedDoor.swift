@@ -32,7 +32,6 @@ final class SimulatedDoor: HostChannel, @unchecked Sendable {
     await pause(world.dice.number(2...20))
     try await pass()
     guard let reply, !isLost, !host.isCut else {
-      if world.bugs.contains(.trustExitCode), let reply { return reply }
       throw lost()
     }
     return reply
@@ -137,9 +136,11 @@ final class SimulatedProber: Prober, @unchecked Sendable {
   private unowned let world: SimulatedWorld
   private let slots: SlotPorts
   private let publicPort: Int
+  private let controller: String
 
-  init(_ agent: AgentDefinition, world: SimulatedWorld) {
+  init(_ agent: AgentDefinition, controller: String, world: SimulatedWorld) {
     self.world = world
+    self.controller = controller
     slots = agent.slots
     publicPort = agent.publicPort
   }
@@ -174,7 +175,7 @@ final class SimulatedProber: Prober, @unchecked Sendable {
         _ = await world.machinery.wait(request.timeout.milliseconds, isFirm: true)
       }
     }
-    world.judge.sampled(host, side, isOutside: isOutside, port: port, health: health, outcome)
+    world.judge.sampled(host, side, isOutside: isOutside, port: port, health: health, outcome, by: controller)
     if world.bugs.contains(.unknownIsHealthy) {
       if case .noAnswer = outcome { outcome = .healthy }
       if case .notAsked = outcome { outcome = .healthy }

@@ -94,13 +94,19 @@ public struct Simulation {
 
   /// What the rollout says of a host is so.
   private func checkEnd(of host: HostSnapshot, on real: SimulatedHost) {
-    guard real.isUp else { return }
+    // Two controllers may have undone each other's work where neither had the other's lease.
+    guard real.isUp, !world.judge.hasTwoControllers else { return }
     let live = real.traffic?.slot.flatMap { real.written[$0]?.manifest.version.text }
+    let isNew = live == plan.release.version.text
+    let flip = real.disk?.flip
     switch host.state {
-    case .promoted where live != plan.release.version.text && real.disk?.flip?.phase == .promoted:
-      world.judge.fail(.end, "\(host.host) is promoted and serves \(live ?? "nothing")")
-    case .restored where live == plan.release.version.text:
-      world.judge.fail(.end, "\(host.host) is restored and serves the new version")
+    case .promoted where !isNew || flip?.phase != .promoted:
+      world.judge.fail(
+        .end,
+        "\(host.host) is said to be promoted, serves \(live ?? "nothing"), and its flip is \(flip?.phase.rawValue ?? "none")"
+      )
+    case .restored where isNew:
+      world.judge.fail(.end, "\(host.host) is said to be restored and serves the new version")
     default: break
     }
   }
