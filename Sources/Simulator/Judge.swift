@@ -118,10 +118,6 @@ final class Judge {
     }
   }
 
-  func died(_ host: SimulatedHost, _ side: Side) {
-    if host[side].release?.digest == newDigest { seen[host.index].streaks = [:] }
-  }
-
   func persisted(_ host: SimulatedHost, from old: AgentRecord?, to new: AgentRecord) {
     let isForgotten = old?.refused.contains { !new.refused.contains($0) } ?? false
     if isForgotten, !seen[host.index].isPermitted {
@@ -284,9 +280,10 @@ final class Judge {
       switch entry {
       case .plan: break
       case .event(let event): take(event)
-      case .intent(.perform(let host, let attempt, let step, _, _)):
+      case .intent(.perform(let host, let attempt, let step, _, let delay)):
         durable.insert("\(host) \(attempt)")
-        guard step == .preflight else { continue }
+        // With a delay it is another try of a host that was begun before.
+        guard step == .preflight, delay == .zero else { continue }
         let place = plan.waves.lastIndex(where: { $0.first <= host }) ?? 0
         allowed = max(allowed, plan.waves[place].batch)
         checkStart(host, wave: place)
@@ -304,6 +301,8 @@ final class Judge {
       preconditions += 1
       // From the third in a row on they are taken for something that all share.
       if preconditions >= 3 { excused.insert(host) }
+    // What is given up after a fault of something shared is charged to nobody.
+    case .step(let host, _, .failed(let failure)) where failure.kind == .shared: excused.insert(host)
     case .step(_, _, .cleared): preconditions = 0
     // What a person wants tried again goes beside the wave that is open.
     case .order(let order): if case .retry(let hosts) = order.verb { retried.formUnion(hosts) }

@@ -231,7 +231,6 @@ final class SimulatedHost {
     self[side].isActive = false
     self[side].isBroken = forGood
     world.note("h\(index) \(side.rawValue) dies")
-    world.judge.died(self, side)
     if let slot = side.slot { carryOut(.stopped(slot, invocation: unit.invocation, how: "exit 3")) }
     guard isUp, !self[side].isActive, written[side.slot ?? .blue] != nil else { return }
     world.machinery.after(1000) { [weak self] in
