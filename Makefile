@@ -13,6 +13,7 @@ build:
 test: setup lint
 	swift test
 	$(MAKE) build
+	.build/release/simulate --seeds 2000
 	python3 Tests/Fleet/run_tests.py
 
 # Five real hosts, a canary rollout under load, then one that goes bad and undoes itself.

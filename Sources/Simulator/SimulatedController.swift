@@ -100,15 +100,23 @@ final class SimulatedController: @unchecked Sendable {
     if world.bugs.contains(.actBeforeAppend) {
       for case .intent(let effect) in entries { begin(effect) }
     }
+    let number = world.commits
+    world.commits += 1
     world.machinery.after(world.dice.number(1...8)) { [weak self] in
       guard let self else { return }
+      let killed = world.killPoint.flatMap { $0.commit == number ? $0.moment : nil }
+      if killed == .beforeItIsDurable {
+        world.onKill(self)
+        return
+      }
       // A commit may have become durable although nobody lived to hear of it.
       guard !isDead || world.dice.permille(500) else { return }
       journal.append(entries)
       if !isOverruled { world.judge.appended(entries) }
+      if killed == .beforeItIsActedOn { world.onKill(self) }
       guard !isDead else { return }
       act(machine.handle(.committed))
-      if world.strikes(.controllerKilled) { world.onKill(self) }
+      if killed == .afterItsEffectsBegan || world.strikes(.controllerKilled) { world.onKill(self) }
     }
   }
 

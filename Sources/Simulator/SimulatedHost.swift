@@ -33,6 +33,8 @@ final class SimulatedHost {
   private var units: [Side: Unit] = [:]
   private var boots = 1
   private var starts = 0
+  /// How often traffic was moved.
+  private(set) var moves = 0
   private var timer: (at: Moment, token: Int)?
   private var timers = 0
   /// The release that `start` or `stage` is about: a stopped drained side may be another.
@@ -163,6 +165,7 @@ final class SimulatedHost {
 
   private func move(to side: Side?) {
     world.judge.moving(self, to: side)
+    if traffic != side { moves += 1 }
     world.note("h\(index) traffic \(traffic?.rawValue ?? "-") → \(side?.rawValue ?? "-")")
     traffic = side
   }

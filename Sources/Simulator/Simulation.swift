@@ -20,6 +20,47 @@ public struct Simulation {
     public var hosts: Int
     /// What happened, line by line; empty unless it was asked for.
     public var trace: [String]
+    /// How each host stood at the end, and how often its traffic was moved.
+    public var ends: [String]
+    /// Commits that the controllers began.
+    public var commits: Int
+  }
+
+  /// What a simulation is to be.
+  public struct Options: Sendable {
+    /// Bugs between the machines and the world.
+    public var bugs: Set<PlantedBug> = []
+    /// Whether a trace is kept.
+    public var isTraced = false
+    /// What goes wrong by chance; nil: what the seed says.
+    public var faults: Faults?
+    /// Where the controller is killed, once.
+    public var killPoint: KillPoint?
+
+    /// The seed decides, and nothing is planted.
+    public init() {}
+  }
+
+  /// A moment in the life of a commit.
+  public struct KillPoint: Hashable, Sendable, CustomStringConvertible {
+    /// Which moment.
+    public enum Moment: String, CaseIterable, Sendable {
+      case beforeItIsDurable, beforeItIsActedOn, afterItsEffectsBegan
+    }
+
+    /// The commit's number, from 0.
+    public var commit: Int
+    /// When in its life.
+    public var moment: Moment
+
+    /// A kill point from its parts.
+    public init(commit: Int, moment: Moment) {
+      self.commit = commit
+      self.moment = moment
+    }
+
+    /// In words.
+    public var description: String { "commit \(commit), \(moment.rawValue)" }
   }
 
   private let seed: UInt64
@@ -33,18 +74,21 @@ public struct Simulation {
   private static let patience: Int64 = 24 * 3_600_000
 
   /// Runs the simulation of a seed.
-  public static func run(seed: UInt64, bugs: Set<PlantedBug> = [], isTraced: Bool = false) throws -> Report {
-    try Simulation(seed: seed, bugs: bugs, isTraced: isTraced).run()
+  public static func run(seed: UInt64, _ options: Options = Options()) throws -> Report {
+    try Simulation(seed: seed, options).run()
   }
 
-  private init(seed: UInt64, bugs: Set<PlantedBug>, isTraced: Bool) throws {
+  private init(seed: UInt64, _ options: Options) throws {
     self.seed = seed
+    let bugs = options.bugs
     dice = Dice(seed: seed)
-    let faults = Faults.swarm(&dice)
+    let chosen = Faults.swarm(&dice)
+    let faults = options.faults ?? chosen
     let scene = try Scene.random(&dice)
     plan = scene.plan
     let judge = Judge(plan: scene.plan, enginePlan: scene.plan.with(bugs: bugs), newDigest: scene.new.digest)
-    world = SimulatedWorld(seed: dice.next(), faults: faults, bugs: bugs, judge: judge, isTraced: isTraced)
+    world = SimulatedWorld(seed: dice.next(), faults: faults, bugs: bugs, judge: judge, isTraced: options.isTraced)
+    world.killPoint = options.killPoint
     let world = world
     judge.now = { world.now }
     world.hosts = plan.hosts.indices.map { SimulatedHost($0, agent: plan.agent.name, world: world) }
@@ -71,7 +115,11 @@ public struct Simulation {
     person.controller.kill()
     return Report(
       seed: seed, state: engine.state, breaches: world.judge.breaches, milliseconds: world.now - 1_000_000,
-      hosts: plan.hosts.count, trace: world.trace ?? [])
+      hosts: plan.hosts.count, trace: world.trace ?? [],
+      ends: zip(engine.snapshot().hosts, world.hosts).map { said, real in
+        let version = real.traffic?.slot.flatMap { real.written[$0]?.manifest.version.text } ?? "nothing"
+        return "\(said.host) \(said.state.rawValue), serves \(version), moved \(real.moves) times"
+      }, commits: world.commits)
   }
 
   private func checkEnd(_ person: Person, _ engine: RolloutEngine) {

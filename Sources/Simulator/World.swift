@@ -14,6 +14,10 @@ final class SimulatedWorld {
   var isRaging = true
   /// What is done when a controller is to be killed.
   var onKill: (SimulatedController) -> Void = { _ in }
+  /// Where the controller is killed, once.
+  var killPoint: Simulation.KillPoint?
+  /// Commits that the controllers began.
+  var commits = 0
   /// What every release needs is down: old and new ones are sick alike.
   var isDependencyDown = false
 

@@ -39,7 +39,10 @@ struct Simulate: ParsableCommand {
     var broken = 0
     var milliseconds: Int64 = 0
     for seed in from..<(from + seeds) {
-      let report = try Simulation.run(seed: seed, bugs: Set(bugs), isTraced: trace)
+      var options = Simulation.Options()
+      options.bugs = Set(bugs)
+      options.isTraced = trace
+      let report = try Simulation.run(seed: seed, options)
       milliseconds += report.milliseconds * Int64(report.hosts)
       if trace { report.trace.forEach { print($0) } }
       if !report.breaches.isEmpty {
@@ -62,7 +65,9 @@ struct Simulate: ParsableCommand {
     for bug in PlantedBug.allCases {
       var caught: (seed: UInt64, breach: Breach)?
       for seed in from..<(from + seeds) where caught == nil {
-        if let breach = try Simulation.run(seed: seed, bugs: [bug]).breaches.first { caught = (seed, breach) }
+        var options = Simulation.Options()
+        options.bugs = [bug]
+        if let breach = try Simulation.run(seed: seed, options).breaches.first { caught = (seed, breach) }
       }
       if let caught {
         print(

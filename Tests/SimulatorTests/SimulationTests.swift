@@ -17,8 +17,10 @@ struct SimulationTests {
   @Test("The same seed gives the same history")
   func deterministic() throws {
     for seed in UInt64(1)...20 {
-      let first = try Simulation.run(seed: seed, isTraced: true)
-      let second = try Simulation.run(seed: seed, isTraced: true)
+      var options = Simulation.Options()
+      options.isTraced = true
+      let first = try Simulation.run(seed: seed, options)
+      let second = try Simulation.run(seed: seed, options)
       #expect(first.trace == second.trace && !first.trace.isEmpty)
     }
   }
