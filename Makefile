@@ -14,6 +14,8 @@ test: setup lint
 	swift test
 	$(MAKE) build
 	.build/release/simulate --seeds 2000
+	.build/release/simulate --seeds 1000 --all-bugs
+	.build/release/simulate --seeds 50 --crash-points
 	python3 Tests/Fleet/run_tests.py
 
 # Five real hosts, a canary rollout under load, then one that goes bad and undoes itself.
@@ -29,6 +31,7 @@ SEEDS = 20000
 simulate: build
 	.build/release/simulate --seeds $(SEEDS)
 	.build/release/simulate --seeds 1000 --all-bugs
+	.build/release/simulate --seeds 200 --crash-points
 
 lint:
 	swift format lint --strict --recursive Sources Tests Package.swift

@@ -14,7 +14,7 @@ struct Scene {
   /// Why a scene can't be made: an error of this module.
   struct Unmakable: Error {}
 
-  static func random(_ dice: inout Dice) throws -> Scene {
+  static func random(_ dice: inout Dice, isPlain: Bool) throws -> Scene {
     guard let name = AgentName("demo"), let one = Version("1.0.0"), let two = Version("2.0.0"),
       let first = Digest(String(repeating: "11", count: 32)),
       let second = Digest(String(repeating: "22", count: 32))
@@ -28,7 +28,11 @@ struct Scene {
           question: .http(path: "/health"),
           expect: Expectation(json: [JSONField(path: "version", value: .text("{{ version }}"))]))
       ], dependencies: [])
-    let policy = randomPolicy(&dice)
+    var policy = randomPolicy(&dice)
+    if isPlain {
+      for place in policy.waves.indices { policy.waves[place].batch = .count(1) }
+      policy.confirmWithin = .seconds(120)
+    }
     let count = Int(dice.number(1...12))
     let plan = Plan(
       id: "r-1", agent: agent, policy: policy,
@@ -43,15 +47,16 @@ struct Scene {
       version: one,
       archives: [ReleaseArchive(architecture: "", path: "/archive", digest: first, bytes: 1 << 20)])
     let ill: [Behaviour] = [
-      .neverHealthy, .exits, .hangs, .slowStart(dice.number(500...40_000)), .wrongVersion,
+      .neverHealthy, .exits, .hangs, .wrongVersion, .slowStart(dice.number(500...40_000)),
       .flapping(dice.number(300...3000)), .crashes(dice.number(1_000...90_000)),
       .sickens(dice.number(1_000...90_000)),
     ]
+    let kinds = isPlain ? 4 : ill.count
     let isGood = dice.permille(450)
     return Scene(
       plan: plan, old: try ReleaseIdentity.release(of: before, for: ""),
       new: try ReleaseIdentity.release(of: plan, for: ""),
-      behaviour: isGood ? .good : ill[Int(dice.number(0...Int64(ill.count - 1)))],
+      behaviour: isGood ? .good : ill[Int(dice.number(0...Int64(kinds - 1)))],
       share: [100, 100, 50, 10][Int(dice.number(0...3))])
   }
 

@@ -34,6 +34,9 @@ public struct Simulation {
     public var isTraced = false
     /// What goes wrong by chance; nil: what the seed says.
     public var faults: Faults?
+    /// Whether only one host is upgraded at a time, and the release is what it is at once: then the end does not depend
+    /// on how long anything takes.
+    public var isPlain = false
     /// Where the controller is killed, once.
     public var killPoint: KillPoint?
 
@@ -84,10 +87,11 @@ public struct Simulation {
     dice = Dice(seed: seed)
     let chosen = Faults.swarm(&dice)
     let faults = options.faults ?? chosen
-    let scene = try Scene.random(&dice)
+    let scene = try Scene.random(&dice, isPlain: options.isPlain)
     plan = scene.plan
     let judge = Judge(plan: scene.plan, enginePlan: scene.plan.with(bugs: bugs), newDigest: scene.new.digest)
-    world = SimulatedWorld(seed: dice.next(), faults: faults, bugs: bugs, judge: judge, isTraced: options.isTraced)
+    world = SimulatedWorld(
+      seed: dice.next(), faults: faults, bugs: bugs, judge: judge, isTraced: options.isTraced)
     world.killPoint = options.killPoint
     let world = world
     judge.now = { world.now }

@@ -19,12 +19,19 @@ struct Simulate: ParsableCommand {
   @Flag(help: "Plant each bug in turn, and say after how many seeds it was caught.")
   var allBugs = false
 
+  @Flag(help: "Kill the controller at every commit of each seed's rollout, and compare the ends.")
+  var crashPoints = false
+
   @Flag(help: "Print what happened, step by step.")
   var trace = false
 
   func run() throws {
     if allBugs {
       try catchAll()
+      return
+    }
+    if crashPoints {
+      try crashEverywhere()
       return
     }
     let bugs = try bug.map { name in
@@ -58,6 +65,19 @@ struct Simulate: ParsableCommand {
       "\(seeds) seeds in \(seconds) s, \(Int(Double(seeds) / max(seconds, 0.001))) a second; \(milliseconds / 3_600_000) hours of hosts; \(broken) seeds broke a promise"
     )
     if broken > 0, bugs.isEmpty { throw ExitCode.failure }
+  }
+
+  private func crashEverywhere() throws {
+    var points = 0
+    var differences: [String] = []
+    for seed in from..<(from + seeds) {
+      let found = try CrashPoints.run(seed: seed)
+      points += found.points
+      differences += found.differences
+    }
+    differences.prefix(20).forEach { print($0) }
+    print("\(points) crash points of \(seeds) rollouts; \(differences.count) ended otherwise")
+    if !differences.isEmpty { throw ExitCode.failure }
   }
 
   private func catchAll() throws {
