@@ -85,7 +85,7 @@ let package = Package(
       [
         "Controller", "ControllerMachine", "EventLoop", "HostProtocol", "HostSteps", "Inventory",
         "JournalStore",
-        "MarkedYAML", "PolicyFiles", "Ports", "Probes", "RolloutEngine", "RolloutModel", "SSHTransport",
+        "MarkedYAML", "PolicyFiles", "Ports", "Probes", "RolloutEngine", "RolloutModel", "Simulator", "SSHTransport",
         argumentParser, crypto,
       ]),
     // L7: composition roots

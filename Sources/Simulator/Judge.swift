@@ -25,7 +25,11 @@ final class Judge {
   }
 
   private let plan: Plan
-  private let newDigest: Digest
+  let newDigest: Digest
+  /// When the first failure of a host that the release is bad on was seen, clients having met it before.
+  private(set) var failureSeenAt: Int64?
+  /// Hosts that the release is bad on and whose clients have met it.
+  var isMet: (Int) -> Bool = { _ in false }
   private var seen: [Seen]
   private var inFlight = 0
   private(set) var breaches: [Breach] = []
@@ -294,6 +298,7 @@ final class Judge {
 
   private func take(_ event: StampedEvent) {
     _ = shadow.handle(event)
+    if case .step(let host, _, .failed) = event.event, isMet(host) { failureSeenAt = failureSeenAt ?? now() }
     switch event.event {
     case .order(let order) where order.verb == .pause: paused()
     case .order(let order) where order.verb == .resume || order.verb == .approve: pausedAt = nil

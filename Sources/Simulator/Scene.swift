@@ -8,13 +8,44 @@ struct Scene {
   let old: IdentifiedRelease
   let new: IdentifiedRelease
   let behaviour: Behaviour
-  /// Hosts of a hundred on which the new release misbehaves.
+  /// Hosts of a thousand on which the new release misbehaves.
   let share: Int
 
   /// Why a scene can't be made: an error of this module.
   struct Unmakable: Error {}
 
   static func random(_ dice: inout Dice, isPlain: Bool) throws -> Scene {
+    var policy = randomPolicy(&dice)
+    if isPlain {
+      for place in policy.waves.indices { policy.waves[place].batch = .count(1) }
+      policy.confirmWithin = .seconds(120)
+    }
+    let count = Int(dice.number(1...12))
+    let (plan, old, new) = try plan(policy, hosts: (0..<count).map { "h\($0)" })
+    let ill: [Behaviour] = [
+      .neverHealthy, .exits, .hangs, .wrongVersion, .slowStart(dice.number(500...40_000)),
+      .flapping(dice.number(300...3000)), .crashes(dice.number(1_000...90_000)),
+      .sickens(dice.number(1_000...90_000)),
+    ]
+    let kinds = isPlain ? 4 : ill.count
+    let isGood = dice.permille(450)
+    return Scene(
+      plan: plan, old: old, new: new,
+      behaviour: isGood ? .good : ill[Int(dice.number(0...Int64(kinds - 1)))],
+      share: [1000, 1000, 500, 100][Int(dice.number(0...3))])
+  }
+
+  /// A study's own policy and hosts.
+  static func of(_ study: Study) throws -> Scene {
+    let (plan, old, new) = try plan(study.policy, hosts: study.hosts)
+    return Scene(
+      plan: plan, old: old, new: new, behaviour: study.illness?.kind.behaviour ?? .good,
+      share: study.illness?.permille ?? 0)
+  }
+
+  private static func plan(
+    _ policy: Policy, hosts: [String]
+  ) throws -> (Plan, old: IdentifiedRelease, new: IdentifiedRelease) {
     guard let name = AgentName("demo"), let one = Version("1.0.0"), let two = Version("2.0.0"),
       let first = Digest(String(repeating: "11", count: 32)),
       let second = Digest(String(repeating: "22", count: 32))
@@ -28,36 +59,21 @@ struct Scene {
           question: .http(path: "/health"),
           expect: Expectation(json: [JSONField(path: "version", value: .text("{{ version }}"))]))
       ], dependencies: [])
-    var policy = randomPolicy(&dice)
-    if isPlain {
-      for place in policy.waves.indices { policy.waves[place].batch = .count(1) }
-      policy.confirmWithin = .seconds(120)
+    func release(_ version: Version, _ digest: Digest) -> Release {
+      Release(
+        version: version,
+        archives: [ReleaseArchive(architecture: "", path: "/archive", digest: digest, bytes: 1 << 20)])
     }
-    let count = Int(dice.number(1...12))
     let plan = Plan(
-      id: "r-1", agent: agent, policy: policy,
-      release: Release(
-        version: two,
-        archives: [ReleaseArchive(architecture: "", path: "/archive", digest: second, bytes: 1 << 20)]),
-      hosts: (0..<count).map { Host(name: "h\($0)", address: "h\($0)") },
-      waves: PlannedWave.waves(of: policy, total: count), acceptLocalProbes: false, again: nil, takeOver: nil,
+      id: "r-1", agent: agent, policy: policy, release: release(two, second),
+      hosts: hosts.enumerated().map { Host(name: $1, address: "h\($0)") },
+      waves: PlannedWave.waves(of: policy, total: hosts.count), acceptLocalProbes: false, again: nil, takeOver: nil,
       owner: "somebody")
     var before = plan
-    before.release = Release(
-      version: one,
-      archives: [ReleaseArchive(architecture: "", path: "/archive", digest: first, bytes: 1 << 20)])
-    let ill: [Behaviour] = [
-      .neverHealthy, .exits, .hangs, .wrongVersion, .slowStart(dice.number(500...40_000)),
-      .flapping(dice.number(300...3000)), .crashes(dice.number(1_000...90_000)),
-      .sickens(dice.number(1_000...90_000)),
-    ]
-    let kinds = isPlain ? 4 : ill.count
-    let isGood = dice.permille(450)
-    return Scene(
-      plan: plan, old: try ReleaseIdentity.release(of: before, for: ""),
-      new: try ReleaseIdentity.release(of: plan, for: ""),
-      behaviour: isGood ? .good : ill[Int(dice.number(0...Int64(kinds - 1)))],
-      share: [100, 100, 50, 10][Int(dice.number(0...3))])
+    before.release = release(one, first)
+    return (
+      plan, try ReleaseIdentity.release(of: before, for: ""), try ReleaseIdentity.release(of: plan, for: "")
+    )
   }
 
   private static func randomPolicy(_ dice: inout Dice) -> Policy {
@@ -91,12 +107,13 @@ struct Scene {
     )
   }
 
-  var title: String { "\(plan.hosts.count) hosts, the release is \(behaviour) on \(share) %, \(plan.policy)" }
+  var title: String { "\(plan.hosts.count) hosts, the release is \(behaviour) on \(share) of 1000, \(plan.policy)" }
 
   /// The old version is live on a host, brought there as a rollout would.
   func prepare(_ host: SimulatedHost, _ dice: inout Dice) {
     host.behaviours[old.digest] = .good
-    host.behaviours[new.digest] = dice.permille(share * 10) ? behaviour : .good
+    host.isIll = behaviour != .good && dice.permille(share)
+    host.behaviours[new.digest] = host.isIll ? behaviour : .good
     host.store = [old.digest]
     let setup = AgentSetup(agent: plan.agent, host: "h\(host.index)")
     let key = LeaseKey(controller: "before", epoch: 1)

@@ -33,6 +33,10 @@ final class SimulatedHost {
   private var units: [Side: Unit] = [:]
   private var boots = 1
   private var starts = 0
+  /// Whether the new release is bad here.
+  var isIll = false
+  /// When clients first got the new release.
+  private(set) var exposedAt: Int64?
   /// How often traffic was moved.
   private(set) var moves = 0
   private var timer: (at: Moment, token: Int)?
@@ -166,6 +170,7 @@ final class SimulatedHost {
   private func move(to side: Side?) {
     world.judge.moving(self, to: side)
     if traffic != side { moves += 1 }
+    if let slot = side?.slot, written[slot]?.digest == world.judge.newDigest { exposedAt = exposedAt ?? world.now }
     world.note("h\(index) traffic \(traffic?.rawValue ?? "-") → \(side?.rawValue ?? "-")")
     traffic = side
   }

@@ -24,6 +24,11 @@ public struct Simulation {
     public var ends: [String]
     /// Commits that the controllers began.
     public var commits: Int
+    /// Hosts whose clients got the new version.
+    public var exposed: Int
+    /// Virtual time from the first client of a host that the release is bad on to the first failure that was seen of one; nil
+    /// where no client met one.
+    public var detectedAfter: Int64?
   }
 
   /// What a simulation is to be.
@@ -74,36 +79,51 @@ public struct Simulation {
 
   /// Time for faults, and time behind them within which all must end.
   private static let rage: Int64 = 20 * 60_000
+  private let rage: Int64
   private static let patience: Int64 = 24 * 3_600_000
 
   /// Runs the simulation of a seed.
   public static func run(seed: UInt64, _ options: Options = Options()) throws -> Report {
-    try Simulation(seed: seed, options).run()
+    var dice = Dice(seed: seed)
+    let chosen = Faults.swarm(&dice)
+    let scene = try Scene.random(&dice, isPlain: options.isPlain)
+    return try Simulation(
+      seed: seed, options, dice: dice, scene: scene, faults: options.faults ?? chosen, rage: Self.rage
+    ).run()
   }
 
-  private init(seed: UInt64, _ options: Options) throws {
+  /// Runs the simulation of a seed for a study: its faults strike as long as the rollout lasts.
+  static func run(seed: UInt64, of study: Study) throws -> Report {
+    let scene = try Scene.of(study)
+    return try Simulation(
+      seed: seed, Options(), dice: Dice(seed: seed), scene: scene, faults: study.faults, rage: patience
+    ).run()
+  }
+
+  private init(
+    seed: UInt64, _ options: Options, dice: Dice, scene: Scene, faults: Faults, rage: Int64
+  ) throws {
     self.seed = seed
+    self.dice = dice
+    self.rage = rage
     let bugs = options.bugs
-    dice = Dice(seed: seed)
-    let chosen = Faults.swarm(&dice)
-    let faults = options.faults ?? chosen
-    let scene = try Scene.random(&dice, isPlain: options.isPlain)
     plan = scene.plan
     let judge = Judge(plan: scene.plan, enginePlan: scene.plan.with(bugs: bugs), newDigest: scene.new.digest)
     world = SimulatedWorld(
-      seed: dice.next(), faults: faults, bugs: bugs, judge: judge, isTraced: options.isTraced)
+      seed: self.dice.next(), faults: faults, bugs: bugs, judge: judge, isTraced: options.isTraced)
     world.killPoint = options.killPoint
     let world = world
     judge.now = { world.now }
+    judge.isMet = { world.hosts[$0].isIll && world.hosts[$0].exposedAt != nil }
     world.hosts = plan.hosts.indices.map { SimulatedHost($0, agent: plan.agent.name, world: world) }
-    for host in world.hosts { scene.prepare(host, &dice) }
+    for host in world.hosts { scene.prepare(host, &self.dice) }
     world.note("\(scene.title)")
   }
 
   private func run() throws -> Report {
     let person = Person(world: world, journal: journal, plan: plan.with(bugs: world.bugs))
     person.begin()
-    world.machinery.run(until: world.now + Self.rage) { person.isOver || !world.judge.breaches.isEmpty }
+    world.machinery.run(until: world.now + rage) { person.isOver || !world.judge.breaches.isEmpty }
     world.isRaging = false
     world.isDependencyDown = false
     world.note("the faults stop")
@@ -123,7 +143,14 @@ public struct Simulation {
       ends: zip(engine.snapshot().hosts, world.hosts).map { said, real in
         let version = real.traffic?.slot.flatMap { real.written[$0]?.manifest.version.text } ?? "nothing"
         return "\(said.host) \(said.state.rawValue), serves \(version), moved \(real.moves) times"
-      }, commits: world.commits)
+      }, commits: world.commits, exposed: world.hosts.count(where: { $0.exposedAt != nil }),
+      detectedAfter: detectedAfter)
+  }
+
+  private var detectedAfter: Int64? {
+    let exposures = world.hosts.filter(\.isIll).compactMap(\.exposedAt)
+    guard let first = exposures.min(), let seen = world.judge.failureSeenAt, seen >= first else { return nil }
+    return seen - first
   }
 
   private func checkEnd(_ person: Person, _ engine: RolloutEngine) {
