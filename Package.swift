@@ -85,7 +85,8 @@ let package = Package(
       [
         "Controller", "ControllerMachine", "EventLoop", "HostProtocol", "HostSteps", "Inventory",
         "JournalStore",
-        "MarkedYAML", "PolicyFiles", "Ports", "Probes", "RolloutEngine", "RolloutModel", "Simulator", "SSHTransport",
+        "MarkedYAML", "PolicyFiles", "Ports", "Probes", "RolloutEngine", "RolloutModel", "Simulator",
+        "SSHTransport",
         argumentParser, crypto,
       ]),
     // L7: composition roots

@@ -67,7 +67,8 @@ struct Scene {
     let plan = Plan(
       id: "r-1", agent: agent, policy: policy, release: release(two, second),
       hosts: hosts.enumerated().map { Host(name: $1, address: "h\($0)") },
-      waves: PlannedWave.waves(of: policy, total: hosts.count), acceptLocalProbes: false, again: nil, takeOver: nil,
+      waves: PlannedWave.waves(of: policy, total: hosts.count), acceptLocalProbes: false, again: nil,
+      takeOver: nil,
       owner: "somebody")
     var before = plan
     before.release = release(one, first)
@@ -107,7 +108,9 @@ struct Scene {
     )
   }
 
-  var title: String { "\(plan.hosts.count) hosts, the release is \(behaviour) on \(share) of 1000, \(plan.policy)" }
+  var title: String {
+    "\(plan.hosts.count) hosts, the release is \(behaviour) on \(share) of 1000, \(plan.policy)"
+  }
 
   /// The old version is live on a host, brought there as a rollout would.
   func prepare(_ host: SimulatedHost, _ dice: inout Dice) {

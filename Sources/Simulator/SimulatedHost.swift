@@ -170,7 +170,9 @@ final class SimulatedHost {
   private func move(to side: Side?) {
     world.judge.moving(self, to: side)
     if traffic != side { moves += 1 }
-    if let slot = side?.slot, written[slot]?.digest == world.judge.newDigest { exposedAt = exposedAt ?? world.now }
+    if let slot = side?.slot, written[slot]?.digest == world.judge.newDigest {
+      exposedAt = exposedAt ?? world.now
+    }
     world.note("h\(index) traffic \(traffic?.rawValue ?? "-") → \(side?.rawValue ?? "-")")
     traffic = side
   }

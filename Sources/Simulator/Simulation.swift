@@ -24,6 +24,8 @@ public struct Simulation {
     public var ends: [String]
     /// Commits that the controllers began.
     public var commits: Int
+    /// Virtual time from the rollout's start to its end.
+    public var length: Int64
     /// Hosts whose clients got the new version.
     public var exposed: Int
     /// Virtual time from the first client of a host that the release is bad on to the first failure that was seen of one; nil
@@ -137,13 +139,15 @@ public struct Simulation {
     let engine = person.controller.engine
     if world.judge.breaches.isEmpty { checkEnd(person, engine) }
     person.controller.kill()
+    let snapshot = engine.snapshot()
     return Report(
       seed: seed, state: engine.state, breaches: world.judge.breaches, milliseconds: world.now - 1_000_000,
       hosts: plan.hosts.count, trace: world.trace ?? [],
-      ends: zip(engine.snapshot().hosts, world.hosts).map { said, real in
+      ends: zip(snapshot.hosts, world.hosts).map { said, real in
         let version = real.traffic?.slot.flatMap { real.written[$0]?.manifest.version.text } ?? "nothing"
         return "\(said.host) \(said.state.rawValue), serves \(version), moved \(real.moves) times"
-      }, commits: world.commits, exposed: world.hosts.count(where: { $0.exposedAt != nil }),
+      }, commits: world.commits, length: (snapshot.endedAt ?? snapshot.startedAt) - snapshot.startedAt,
+      exposed: world.hosts.count(where: { $0.exposedAt != nil }),
       detectedAfter: detectedAfter)
   }
 

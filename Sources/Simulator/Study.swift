@@ -91,8 +91,10 @@ public struct Study: Sendable {
       result.ends[report.state.rawValue, default: 0] += 1
       exposed.append(Double(report.exposed))
       if let seconds = report.detectedAfter { detect.append(Double(seconds) / 1000) }
-      finish.append(Double(report.milliseconds) / 1000)
-      if illness == nil, report.state != .promoted, report.state != .promotedWithExceptions { result.falseStops += 1 }
+      finish.append(Double(report.length) / 1000)
+      if illness == nil, report.state != .promoted, report.state != .promotedWithExceptions {
+        result.falseStops += 1
+      }
       if !report.breaches.isEmpty { result.broken.append(report.seed) }
     }
     result.exposed = Spread(exposed)

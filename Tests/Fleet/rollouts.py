@@ -226,6 +226,7 @@ class Site:
         clients.stderr.readline()  # they say that they run
 
         def finish() -> dict[str, Any]:
+            time.sleep(0.5)  # so that they see what has just come about
             clients.send_signal(signal.SIGTERM)
             clients.wait(60)
             report: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))

@@ -36,7 +36,8 @@ struct SimulateVerb: AsyncParsableCommand {
     }
     if !result.broken.isEmpty {
       throw CommandError.tool(
-        "Switchyard broke a promise on seeds \(result.broken.prefix(5).map(String.init).joined(separator: ", ")): report this as a bug")
+        "Switchyard broke a promise on seeds \(result.broken.prefix(5).map(String.init).joined(separator: ", ")): report this as a bug"
+      )
     }
   }
 
@@ -92,7 +93,8 @@ enum Hardship: String, CaseIterable {
     let permille = try rate(parts[1], in: text)
     if let illness = Study.Illness(rawValue: parts[0]) {
       guard study.illness == nil else {
-        throw CommandError.invalid("--fault \(escapedForTerminal(text)): a release suffers from one thing at a time")
+        throw CommandError.invalid(
+          "--fault \(escapedForTerminal(text)): a release suffers from one thing at a time")
       }
       study.illness = (illness, permille)
     } else if let hardship = Hardship(rawValue: parts[0]) {

@@ -33,7 +33,8 @@ struct StudyText {
   private var release: String {
     guard let illness = study.illness else { return "the release is good on every host" }
     let share = Double(illness.permille) / 10
-    return "the release \(illness.kind.rawValue) on \(share == share.rounded() ? "\(Int(share))" : "\(share)")% of the hosts"
+    return
+      "the release is bad (\(illness.kind.rawValue)) on \(share == share.rounded() ? "\(Int(share))" : "\(share)")% of the hosts"
   }
 
   private func row(
@@ -41,6 +42,7 @@ struct StudyText {
   ) {
     guard let spread else { return }
     table.add(
-      [StyledText(name)] + [spread.least, spread.median, spread.p95, spread.most].map { StyledText(text($0)) })
+      [StyledText(name)]
+        + [spread.least, spread.median, spread.p95, spread.most].map { StyledText(text($0)) })
   }
 }
