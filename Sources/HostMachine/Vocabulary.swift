@@ -179,10 +179,17 @@ extension UnitStatus {
 }
 
 extension AgentRecord {
+  /// Where traffic is elsewhere than is recorded, as after a boot or a flush until it is put right.
+  private func strayed(_ seen: AgentObservation) -> String? {
+    guard seen.owner != owner else { return nil }
+    return
+      "it goes to \(seen.owner?.rawValue ?? "no side") and is recorded to go to \(owner?.rawValue ?? "no side")"
+  }
+
   /// What is told of the agent, from what is recorded and what was seen.
   public func status(_ seen: AgentObservation, at now: HostNow, lastLines: [String] = []) -> AgentStatus {
     AgentStatus(
-      bootID: now.bootID, now: now.moment, owner: seen.owner, disturbance: seen.disturbance,
+      bootID: now.bootID, now: now.moment, owner: seen.owner, disturbance: seen.disturbance ?? strayed(seen),
       slots: [
         SlotStatus(slot: .blue, release: blue?.release, unit: seen.blue),
         SlotStatus(slot: .green, release: green?.release, unit: seen.green),

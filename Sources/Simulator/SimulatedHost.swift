@@ -287,7 +287,7 @@ final class SimulatedHost {
   var observation: AgentObservation {
     AgentObservation(
       blue: status(.blue), green: status(.green), adopted: nil, owner: traffic,
-      disturbance: traffic == disk?.owner ? nil : "traffic is elsewhere")
+      disturbance: nil)
   }
 
   var agentStatus: AgentStatus {
@@ -318,7 +318,12 @@ final class SimulatedHost {
       bootedAt = world.now
       isUp = true
       isDropping = false
-      restore(tries: 0)
+      let boot = bootID
+      // sshd may answer before the recorded owner is back.
+      world.machinery.after(world.dice.number(0...4000)) { [weak self] in
+        guard let self, isUp, bootID == boot else { return }
+        restore(tries: 0)
+      }
     }
   }
 

@@ -104,9 +104,13 @@ class Command:
     def end(self, within: float = LONGEST) -> Outcome:
         try:
             code = self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            texts = "\n".join(os.pread(file.fileno(), 1 << 20, 0).decode("utf-8", "replace")
+                              for file in (self._out, self._err))
+            raise AssertionError(f"no end within {within:g} s; it said:\n{texts}") from None
         except BaseException:
-            self.process.kill()
-            self.process.wait()
+            self.kill()
             raise
         texts = []
         for file in (self._out, self._err):

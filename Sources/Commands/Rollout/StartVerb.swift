@@ -37,6 +37,7 @@ struct StartVerb: AsyncParsableCommand {
     try await rollouts.store.create(plan, wall: SystemTimekeeper().wall)
     if detach {
       let log = try Background.start(plan.id, directory: rollouts.directory)
+      try await Background.await(plan.id, rollouts, log: log)
       if output.isJSON {
         try Output.json(["id": plan.id, "log": log])
       } else {
@@ -68,6 +69,20 @@ struct StartVerb: AsyncParsableCommand {
 
 /// A controller in a process of its own, without a terminal.
 enum Background {
+  /// Waits until it has the rollout's lock or has begun: who looks before would take it for dead.
+  static func await(_ id: String, _ rollouts: Rollouts, log: String) async throws {
+    let time = SystemTimekeeper()
+    let patience = time.now + Span.seconds(20)
+    while try rollouts.holder(id) == nil {
+      if try await rollouts.replay(id).hasStarted { return }
+      guard time.now < patience else {
+        throw CommandError.tool(
+          "the background controller of rollout \(id) does not begin; \(escapedForTerminal(log)) says why")
+      }
+      try await time.sleep(Span(milliseconds: 50))
+    }
+  }
+
   /// Starts it and answers with the path of its log.
   static func start(_ id: String, directory: String) throws -> String {
     let log = "\(directory)/rollouts/\(id).log"
