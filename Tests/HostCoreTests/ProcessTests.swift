@@ -24,6 +24,21 @@ extension HostTests {
       #expect(complaint.lastWords.contains("/no/such/folder"))
     }
 
+    @Test("the streams arrive apart, whatever numbers they have")
+    func numbers() throws {
+      // With so many open, each run's own pipes get other numbers.
+      var open: [Descriptor] = []
+      for _ in 0..<120 {
+        let number = Glibc.open("/dev/null", O_RDONLY | O_CLOEXEC)
+        try #require(number >= 0)
+        open.append(Descriptor(owning: number))
+        let result = try HostCommand.run(
+          ["sh", "-c", "cat; echo complaint >&2"], stdin: Array("words".utf8), deadline: .seconds(10))
+        #expect(result.outputText == "words" && result.lastWords == "complaint")
+      }
+      withExtendedLifetime(open) {}
+    }
+
     @Test("the status tells an exit code from a signal")
     func statuses() throws {
       #expect(try HostCommand.run(["true"], deadline: .seconds(10)).status.isSuccess)

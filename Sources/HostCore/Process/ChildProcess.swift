@@ -131,13 +131,14 @@ package final class ChildProcess {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
-    // First out of the way of 0 to 2, so that no dup2 overwrites a stream that is still needed.
+    // First out of the way of 0 to 2 and of one another, so that no dup2 overwrites a stream that is still needed.
+    let aside = max(streams.max() ?? 0, 2) + 1
     for (place, stream) in streams.enumerated() {
-      posix_spawn_file_actions_adddup2(&actions, stream, Int32(100 + place))
+      posix_spawn_file_actions_adddup2(&actions, stream, aside + Int32(place))
     }
     for place in streams.indices {
-      posix_spawn_file_actions_adddup2(&actions, Int32(100 + place), Int32(place))
-      posix_spawn_file_actions_addclose(&actions, Int32(100 + place))
+      posix_spawn_file_actions_adddup2(&actions, aside + Int32(place), Int32(place))
+      posix_spawn_file_actions_addclose(&actions, aside + Int32(place))
     }
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)

@@ -89,19 +89,12 @@ package struct NftTraffic: Traffic {
   }
 
   private func list(_ ruleset: NftRuleset) throws(HostFailure) -> NftListing? {
-    // The kernel breaks a listing off where rules change in its midst: then it is asked once more.
-    var complaint = ""
-    for _ in 0..<2 {
-      let result = try nft(["-j", "list", "table", NftRuleset.family, ruleset.table], "")
-      if result.status.isSuccess { return try NftListing(result.stdout, of: ruleset) }
-      let said = String(decoding: result.stderr, as: UTF8.self)
-      // nft says nothing more exact than the system's own words for ENOENT.
-      if said.contains("No such file or directory") { return nil }
-      complaint = said.split(whereSeparator: \.isNewline).joined(separator: " ")
-    }
+    let result = try nft(["-j", "list", "table", NftRuleset.family, ruleset.table], "")
+    if result.status.isSuccess { return try NftListing(result.stdout, of: ruleset) }
+    // nft says nothing more exact than the system's own words for ENOENT.
+    if String(decoding: result.stderr, as: UTF8.self).contains("No such file or directory") { return nil }
     throw HostFailure(
-      .trafficFailed,
-      "nftables: listing table \(ruleset.table) failed: \(escapedForTerminal(complaint, limit: 300))")
+      .trafficFailed, "nftables: listing table \(ruleset.table) failed: \(result.lastWords)")
   }
 
   private func nft(_ arguments: [String], _ text: String) throws(HostFailure) -> HostCommandResult {
