@@ -147,7 +147,7 @@ extension StepRunner {
   private func checkCandidate() async throws(StepFailure) {
     let status = try await session.observe()
     guard status.bootID == known.bootID else {
-      throw StepFailure(.lost, "the host was rebooted while the new version was being proved")
+      throw StepFailure(.changed, "the host was rebooted while the new version was being proved")
     }
     guard let unit = status.slot(known.candidate)?.unit else { throw .wrongReply }
     guard unit.isActive || unit.activeState == "activating", unit.invocation == known.invocation,
@@ -164,6 +164,9 @@ extension StepRunner {
     }
   }
 
+  /// How often in a row the old version must be sick too, before what both need is blamed.
+  private static let oldSideSamples = 3
+
   /// Throws where something that all hosts share is at fault rather than the new version: nothing could be asked, or the
   /// old version beside it is as sick.
   private func blameShared(_ round: [Sample], _ why: String) async throws(StepFailure) {
@@ -174,12 +177,19 @@ extension StepRunner {
     }
     guard let from = known.from, let port = session.setup.port(of: from) else { return }
     let version = known.fromVersion.flatMap { Version($0) }
-    let old = await ask(
-      try await questions(version: version, slot: from.slot ?? .blue, port: port, inside: true))
-    guard let bad = old.first(where: { !$0.isHealthy }), !bad.isNotAsked else { return }
+    let questions = try await questions(
+      version: version, slot: from.slot ?? .blue, port: port, inside: true)
+    // One unlucky answer of the old version must not clear the new one of blame.
+    var last: Sample?
+    for turn in 0..<Self.oldSideSamples {
+      if turn > 0, await !pause(plan.policy.gate.interval) { return }
+      guard let bad = await ask(questions).first(where: { !$0.isHealthy }), !bad.isNotAsked else { return }
+      last = bad
+    }
+    guard let last else { return }
     throw StepFailure(
       .shared,
-      "neither the new version is healthy (\(why)) nor the old one beside it (\(bad.reason ?? "unhealthy"))",
+      "neither the new version is healthy (\(why)) nor the old one beside it (\(last.reason ?? "unhealthy"))",
       hint: "see to what both depend on, then resume")
   }
 
@@ -204,7 +214,7 @@ extension StepRunner {
     guard status.bootID == known.bootID, status.slot(known.candidate)?.unit.invocation == known.invocation
     else {
       throw StepFailure(
-        .lost, "the host or the unit was started anew during the soak: gate and soak start again")
+        .changed, "the host or the unit was started anew during the soak: gate and soak start again")
     }
   }
 

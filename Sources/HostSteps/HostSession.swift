@@ -156,7 +156,7 @@ extension StepFailure {
     case .quarantined, .cannotRestore: kind = .quarantined
     case .draining: kind = .busy
     // It has booted or been changed since it was looked at: it is looked at again.
-    case .staleBelief, .shuttingDown: kind = .lost
+    case .staleBelief, .shuttingDown: kind = .changed
     default: kind = .host
     }
     self.init(kind, failure.message, hint: failure.hint, lastLines: failure.lastLines)

@@ -17,7 +17,7 @@ extension StepRunner {
       // After a boot or a flush the recorded owner is being put back. Taken as it is, a host whose traffic goes nowhere for
       // a moment would look like one that has nothing yet.
       throw StepFailure(
-        .lost, "traffic is not as the host recorded it: \(escapedForTerminal(disturbance))",
+        .changed, "traffic is not as the host recorded it: \(escapedForTerminal(disturbance))",
         hint: "the host's guard puts it right; journalctl -u switchyard-guard there says more")
     }
     let from = status.owner ?? (status.adopted?.isActive == true ? .adopted : nil)

@@ -98,10 +98,10 @@ extension StepRunner {
       // It was cut off before traffic moved: proved anew, the same flip goes on.
       case .armed where unit?.isActive == true:
         return .candidateRuns(bootID: status.bootID, invocation: unit?.invocation ?? "")
-      case .armed: throw StepFailure(.lost, "the flip was cut off, and the candidate is down")
+      case .armed: throw StepFailure(.changed, "the flip was cut off, and the candidate is down")
       case .confirmed: return .confirmed(bootID: status.bootID, invocation: unit?.invocation ?? "")
       case .promoted: return .promoted
-      case .reverting: throw StepFailure(.lost, "the host is undoing the flip: \(reason)")
+      case .reverting: throw StepFailure(.changed, "the host is undoing the flip: \(reason)")
       case .reverted: return .undone(unconfirmed: flip.isUnconfirmed, reason: reason)
       }
     }

@@ -69,7 +69,7 @@ extension RolloutEngine {
         silent += 1
       // A gate may fail for want of a way to the host: that is no sign of life.
       case .gate, .shared, .overruled: break
-      case .host, .precondition, .undone, .quarantined, .leaseLost, .busy: breakSilence()
+      case .changed, .host, .precondition, .undone, .quarantined, .leaseLost, .busy: breakSilence()
       }
     default:
       hosts[host].lost = 0
@@ -166,6 +166,7 @@ extension RolloutEngine {
     switch failure.kind {
     case .unreachable where !hosts[host].touched: failUnreachable(host, failure)
     case .unreachable, .lost: failLost(host, step, failure)
+    case .changed: failChanged(host, step, failure)
     case .undone where isRestore(step): failRestore(host, step, failure)
     case .undone:
       // The host says what it did when it is asked.
@@ -243,6 +244,28 @@ extension RolloutEngine {
     }
   }
 
+  /// The host answers, and something came between: it was rebooted, or undoes the flip by itself just now.
+  private mutating func failChanged(_ host: Int, _ step: HostStep, _ failure: StepFailure) {
+    hosts[host].lost += 1
+    hosts[host].reason = text(of: failure)
+    let delay = backoff(hosts[host].lost)
+    if isRestore(step) {
+      guard isPatient(host, Self.longestSilence) else {
+        end(host, .quarantined)
+        charge(host)
+        return
+      }
+      perform(host, step, after: delay)
+    } else if hosts[host].touched, !isPatient(host, Self.longestSilence) {
+      giveUp(host, failure, refuse: false)
+    } else if hosts[host].touched || hosts[host].lost <= Self.mostLost {
+      askAnew(host, failure, after: delay)
+    } else {
+      end(host, .failed)
+      charge(host)
+    }
+  }
+
   /// Whether the host has not been silent for longer than this.
   private mutating func isPatient(_ host: Int, _ span: Span) -> Bool {
     let since = hosts[host].lostSince ?? now
@@ -316,6 +339,7 @@ extension RolloutEngine {
     hosts[host].reason = text(of: failure)
     hosts[host].failedRestores = 0
     hosts[host].lost = 0
+    hosts[host].lostSince = nil
     perform(host, .restore(refuse: refuse, reason: failure.reason))
     charge(host)
   }
@@ -349,7 +373,7 @@ extension RolloutEngine {
     if case .failed(let failure) = outcome {
       hosts[host].lost += 1
       if hosts[host].undo == nil, hosts[host].lost < Self.mostRetains,
-        failure.kind == .lost || failure.kind == .unreachable
+        [.lost, .unreachable, .changed].contains(failure.kind)
       {
         perform(host, .retain, after: backoff(hosts[host].lost))
         return

@@ -198,6 +198,8 @@ public struct StepFailure: Error, Hashable, Sendable, Codable {
     case unreachable
     /// The connection was lost in the middle: the outcome is unknown.
     case lost
+    /// The host answered, and stands otherwise than was believed: it is to be asked anew.
+    case changed
     /// The host refused or failed to do it.
     case host
     /// The gate, or the soak, did not pass.

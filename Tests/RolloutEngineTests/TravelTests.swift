@@ -336,6 +336,35 @@ import Testing
     #expect(bench.phase(0) == .unreachable && bench.engine.failures == 1)
   }
 
+  @Test("Hosts that answer, and stand otherwise than was believed, are not silent: the rollout goes on")
+  func changedHosts() throws {
+    var bench = try Bench.started(4)
+    for host in 0..<4 { try bench.bring(host, to: "soak") }
+    for host in 0..<4 { bench.fail(host, .changed) }
+    #expect(bench.state == .running && bench.engine.failures == 0)
+    #expect((0..<4).allSatisfy { bench.steps[$0] == .reconcile })
+    // One that never comes to rest is made undone, and what can't be made undone is left to a person.
+    bench.now += RolloutEngine.longestSilence.milliseconds * 2
+    bench.fail(0, .changed)
+    #expect(bench.steps[0] == .restore(refuse: false, reason: "changed here") && bench.engine.failures == 1)
+    bench.fail(0, .changed)
+    #expect(bench.steps[0]?.word == "restore")
+    bench.now += RolloutEngine.longestSilence.milliseconds * 2
+    bench.fail(0, .changed)
+    #expect(bench.phase(0) == .quarantined)
+  }
+
+  @Test("A host on which nothing was begun yet, and that never stands still, fails after a few questions")
+  func changedBefore() throws {
+    var bench = try Bench.started(1)
+    for _ in 0..<RolloutEngine.mostLost {
+      bench.fail(0, .changed)
+      #expect(bench.steps[0] == .preflight)
+    }
+    bench.fail(0, .changed)
+    #expect(bench.phase(0) == .failed)
+  }
+
   @Test(
     "A candidate that met a fault of something shared makes room, and is begun anew after a person's word")
   func sharedEarly() throws {
