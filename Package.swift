@@ -97,7 +97,7 @@ let package = Package(
       name: "switchyard-host", dependencies: ["HostCore"], exclude: ["README.md"],
       swiftSettings: strict),
     .executableTarget(
-      name: "simulate", dependencies: ["Simulator", argumentParser], exclude: ["README.md"],
+      name: "simulate", dependencies: ["RolloutModel", "Simulator", argumentParser], exclude: ["README.md"],
       swiftSettings: strict),
     // Tests
     // Files that every reader must refuse, for the tests of the readers and of the program.
@@ -116,6 +116,6 @@ let package = Package(
       exclude: ["Programs"]),
     tests("JournalStoreTests", ["JournalStore", "Ports", "RolloutModel", grdb]),
     tests("RolloutEngineTests", ["ControllerMachine", "RolloutEngine", "RolloutModel"]),
-    tests("SimulatorTests", ["RolloutModel", "Simulator"]),
+    tests("SimulatorTests", ["HostSteps", "RolloutModel", "Simulator"]),
   ]
 )

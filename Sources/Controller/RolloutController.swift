@@ -38,17 +38,24 @@ public enum ControllerNews: Sendable {
 public actor RolloutController {
   /// Connections kept open between a host's end and the rollout's, so that a rollback finds them warm.
   private static let keptConnections = 256
-  /// Steps that talk to a host at the same time.
-  private static let activeSteps = 256
+
+  /// A step under way on a host, or the wait before it.
+  private struct Work {
+    var task: Task<Void, Never>
+    /// Whether it is ended early where the rollout wants it.
+    var mayEndEarly: Bool
+  }
 
   private let plan: Plan
+  private let releases: ReleaseIdentities
   private let world: World
   private let identity: ControllerIdentity
   private let news: @Sendable (ControllerNews) -> Void
-  private let limiter = Limiter(activeSteps)
   private var machine: ControllerMachine<RolloutEngine>
   private var sessions: [HostSession?]
-  private var tasks: [Task<Void, Never>?]
+  /// What is under way on each host.
+  private var works: [Work?]
+  private var queue = StepQueue()
   private var notes: [String?]
   private var lastTold: (RolloutState, String)?
   private var wavesTold: [WaveSnapshot.State]
@@ -66,12 +73,13 @@ public actor RolloutController {
     news: @escaping @Sendable (ControllerNews) -> Void
   ) {
     plan = engine.plan
+    releases = ReleaseIdentities(of: engine.plan)
     self.world = world
     self.identity = identity
     self.news = news
     machine = ControllerMachine(engine: engine)
     sessions = engine.plan.hosts.map { _ in nil }
-    tasks = engine.plan.hosts.map { _ in nil }
+    works = engine.plan.hosts.map { _ in nil }
     notes = engine.plan.hosts.map { _ in nil }
     wavesTold = engine.plan.waves.map { _ in .pending }
   }
@@ -147,7 +155,7 @@ public actor RolloutController {
   /// Starts nothing more, and ends `run`.
   private func stop(_ why: JournalError) {
     fault = why
-    for case let task? in tasks { task.cancel() }
+    for case let work? in works where work.mayEndEarly { work.task.cancel() }
     rest?.resume()
     rest = nil
   }
@@ -202,35 +210,68 @@ public actor RolloutController {
   private func begin(_ effect: RolloutEffect) {
     switch effect {
     case .perform(let host, let attempt, let step, let known, let delay):
-      let runner = StepRunner(
-        plan: plan, session: session(host), known: known, prober: world.prober, time: world.time,
-        note: { [weak self] text in
-          // A note is for people only: one that comes late is dropped with the host's step.
-          Task { await self?.note(host, attempt, text) }
-        })
       notes[host] = nil
-      tasks[host] = Task { [limiter, time = world.time] in
-        let outcome = await Self.outcome(of: step, runner, after: delay, limiter: limiter, time: time)
-        finished(host, attempt, outcome)
+      let job = StepQueue.Job(host: host, attempt: attempt, step: step, known: known)
+      guard delay > .zero else {
+        admit(job)
+        return
       }
-    case .cancel(let host): tasks[host]?.cancel()
+      let wait = Task { [time = world.time] in
+        // What ends a sleep is that the step is not wanted any more.
+        try? await time.sleep(delay)
+        if Task.isCancelled { finished(host, attempt, .cancelled) } else { admit(job) }
+      }
+      works[host] = Work(task: wait, mayEndEarly: true)
+    case .cancel(let host):
+      if let job = queue.withdraw(host) {
+        // Behind what led to this, as every event.
+        Task { finished(host, job.attempt, .cancelled) }
+      } else if let work = works[host], work.mayEndEarly {
+        work.task.cancel()
+      }
     case .rest: break
     }
   }
 
-  private static func outcome(
-    of step: HostStep, _ runner: StepRunner, after delay: Span, limiter: Limiter, time: any Timekeeper
-  ) async -> StepOutcome {
-    if delay > .zero {
-      do { try await time.sleep(delay) } catch { return .cancelled }
+  /// Begins a step, at once or once there is a place for it.
+  private func admit(_ job: StepQueue.Job) {
+    works[job.host] = nil
+    if job.step.isWaiting {
+      start(job, mayEndEarly: true) { _ in }
+    } else if queue.admit(job) {
+      startChange(job)
     }
-    if step.isWaiting { return await runner.run(step) }
-    // A step that changes a host is not ended in its middle: cancelling the outer task doesn't reach it.
-    return await Task { await limiter.run { await runner.run(step) } }.value
+  }
+
+  /// A step that changes a host is not ended in its middle.
+  private func startChange(_ job: StepQueue.Job) {
+    start(job, mayEndEarly: false) { controller in
+      if let next = controller.queue.next(), controller.fault == nil { controller.startChange(next) }
+    }
+  }
+
+  private func start(
+    _ job: StepQueue.Job, mayEndEarly: Bool,
+    whenDone: @escaping @Sendable (isolated RolloutController) -> Void
+  ) {
+    let (host, attempt) = (job.host, job.attempt)
+    let runner = StepRunner(
+      plan: plan, releases: releases, session: session(host), known: job.known, prober: world.prober,
+      time: world.time,
+      note: { [weak self] text in
+        // A note is for people only: one that comes late is dropped with the host's step.
+        Task { await self?.note(host, attempt, text) }
+      })
+    let task = Task {
+      let outcome = await runner.run(job.step)
+      whenDone(self)
+      finished(host, attempt, outcome)
+    }
+    works[host] = Work(task: task, mayEndEarly: mayEndEarly)
   }
 
   private func finished(_ host: Int, _ attempt: Int, _ outcome: StepOutcome) {
-    tasks[host] = nil
+    works[host] = nil
     notes[host] = nil
     guard fault == nil else { return }
     if case .failed(let failure) = outcome, failure.kind == .overruled {
@@ -240,14 +281,14 @@ public actor RolloutController {
     }
     happen(.step(host: host, attempt: attempt, outcome))
     let phase = machine.engine.hostSnapshot(host).state
-    if phase.isEnd, tasks[host] == nil, plan.hosts.count > Self.keptConnections, let session = sessions[host]
+    if phase.isEnd, works[host] == nil, plan.hosts.count > Self.keptConnections, let session = sessions[host]
     {
       Task { await session.channel.close() }
     }
   }
 
   private func note(_ host: Int, _ attempt: Int, _ text: String) {
-    guard tasks[host] != nil, machine.engine.attempt(of: host) == attempt else { return }
+    guard works[host] != nil, machine.engine.attempt(of: host) == attempt else { return }
     notes[host] = text
   }
 

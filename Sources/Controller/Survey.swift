@@ -50,7 +50,8 @@ public enum Retained {
 public enum Survey {
   /// The preflight of each host, in the plan's order.
   public static func run(_ plan: Plan, world: World, identity: ControllerIdentity) async -> [SurveyedHost] {
-    await withTaskGroup(of: SurveyedHost.self) { group in
+    let releases = ReleaseIdentities(of: plan)
+    return await withTaskGroup(of: SurveyedHost.self) { group in
       let limiter = Limiter(100)
       for host in plan.hosts.indices {
         group.addTask {
@@ -60,7 +61,8 @@ public enum Survey {
               host: plan.hosts[host], setup: AgentSetup(agent: plan.agent, host: plan.hosts[host].name),
               channel: channel, identity: identity, time: world.time)
             let runner = StepRunner(
-              plan: plan, session: session, known: HostKnowledge(flip: ""), prober: world.prober,
+              plan: plan, releases: releases, session: session, known: HostKnowledge(flip: ""),
+              prober: world.prober,
               time: world.time,
               note: { _ in })
             let result: Result<PreflightResult, StepFailure>

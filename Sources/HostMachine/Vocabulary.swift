@@ -66,7 +66,7 @@ public enum HostEvent: Hashable, Sendable {
 /// unless it ends with `reply`, which ends the operation.
 public enum HostEffect: Hashable, Sendable {
   /// Make the record durable.
-  case persist(AgentRecord)
+  indirect case persist(AgentRecord)
   /// Install the program and its own units on the host.
   case installProgram
   /// See how all units are, and where traffic goes.

@@ -11,7 +11,7 @@ extension StepRunner {
     guard case .facts(let facts) = try await session.ask(request, within: .seconds(30)) else {
       throw .wrongReply
     }
-    let release = try ReleaseIdentity.release(of: plan, for: facts.architecture)
+    let release = try releases.release(for: facts.architecture)
     let status = facts.agent
     if let disturbance = status.disturbance {
       // After a boot or a flush the recorded owner is being put back. Taken as it is, a host whose traffic goes nowhere for

@@ -5,6 +5,7 @@ import RolloutModel
 /// Does one step for one host and says what came of it.
 package struct StepRunner: Sendable {
   let plan: Plan
+  let releases: ReleaseIdentities
   let session: HostSession
   let known: HostKnowledge
   let prober: any Prober
@@ -14,10 +15,12 @@ package struct StepRunner: Sendable {
 
   /// A runner for one step of one host.
   package init(
-    plan: Plan, session: HostSession, known: HostKnowledge, prober: any Prober, time: any Timekeeper,
+    plan: Plan, releases: ReleaseIdentities, session: HostSession, known: HostKnowledge, prober: any Prober,
+    time: any Timekeeper,
     note: @escaping @Sendable (String) -> Void
   ) {
     self.plan = plan
+    self.releases = releases
     self.session = session
     self.known = known
     self.prober = prober
@@ -63,7 +66,7 @@ package struct StepRunner: Sendable {
 
   /// The release for this host, once its architecture is known.
   func release() throws(StepFailure) -> IdentifiedRelease {
-    try ReleaseIdentity.release(of: plan, for: known.architecture)
+    try releases.release(for: known.architecture)
   }
 }
 

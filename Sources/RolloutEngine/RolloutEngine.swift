@@ -121,6 +121,9 @@ public struct RolloutEngine: Decider, Hashable, Codable {
     }
   }
 
+  /// Where the host stands.
+  public func phase(of host: Int) -> HostPhase { hosts[host].phase }
+
   /// The number of the step that the host was given last.
   public func attempt(of host: Int) -> Int { hosts[host].attempt }
 

@@ -7,7 +7,7 @@ public protocol Decider: Sendable {
 /// What the journal of a rollout is made of. The plan comes first; each event is followed by the intents it led to.
 public enum JournalEntry: Hashable, Sendable, Codable {
   /// The rollout begins with this plan.
-  case plan(Plan)
+  indirect case plan(Plan)
   /// Something happened.
   case event(StampedEvent)
   /// This is about to be done.

@@ -20,8 +20,19 @@ final class Judge {
     var wasFinal = false
     /// Since when the firewall shows another owner than the record.
     var strayedAt: Int64?
-    var unconfirmedSince: Int64?
     var isPermitted = false
+    /// The highest attempt whose intent is durable.
+    var durableAttempt = 0
+    /// Whether it is looked at again and again until it is in order.
+    var isWatched = false
+  }
+
+  /// What a host adds to the sums that a start is held to.
+  private struct Share: Hashable {
+    /// It has failed, by itself.
+    var isFailed = false
+    /// It is not at its end, and its wave has to wait for it.
+    var isOpen = true
   }
 
   private let plan: Plan
@@ -36,7 +47,11 @@ final class Judge {
   /// The most hosts that may be in flight in the waves so far.
   private var allowed = 0
   private var pausedAt: Int64?
-  private var durable: Set<String> = []
+  /// Hosts whose traffic is not where it is to be, or not for long.
+  private var watched: [SimulatedHost] = []
+  private var shares: [Share]
+  private var failedByWave: [Int]
+  private var openByWave: [Int]
   private var counted = 0
   /// The engine as the durable events alone make it.
   private var shadow: RolloutEngine
@@ -55,6 +70,10 @@ final class Judge {
     self.newDigest = newDigest
     shadow = RolloutEngine(plan: enginePlan)
     seen = plan.hosts.map { _ in Seen() }
+    shares = plan.hosts.map { _ in Share() }
+    failedByWave = plan.waves.map { _ in 0 }
+    openByWave = failedByWave
+    for host in plan.hosts.indices { openByWave[wave(of: host)] += 1 }
   }
 
   func fail(_ promise: Promise, _ what: @autoclosure () -> String) {
@@ -174,12 +193,11 @@ final class Judge {
   func watch(_ host: SimulatedHost) {
     guard host.isUp else {
       seen[host.index].strayedAt = nil
-      seen[host.index].unconfirmedSince = nil
       return
     }
     // A flip that was cut off before traffic moved is finished or undone by whoever asks next; the old side serves.
     let isCutOff = host.disk?.flip?.phase == .armed && host.traffic == host.disk?.flip?.from
-    if host.traffic != host.disk?.owner, host.disk?.flip?.phase != .reverting, !isCutOff {
+    if isAstray(host), host.disk?.flip?.phase != .reverting, !isCutOff {
       let since = seen[host.index].strayedAt ?? now()
       seen[host.index].strayedAt = since
       if now() - since > 30_000 {
@@ -196,6 +214,30 @@ final class Judge {
     {
       fail(.unconfirmed, "h\(host.index): flip \(flip.flip) stands unconfirmed a minute after its deadline")
     }
+  }
+
+  /// A host's traffic or record has changed. Few hosts are in disorder at a time, so that looking at them again and again does
+  /// not cost more in a large fleet.
+  func touched(_ host: SimulatedHost) {
+    guard !seen[host.index].isWatched, isInDisorder(host) else { return }
+    seen[host.index].isWatched = true
+    watched.append(host)
+  }
+
+  /// Looks again at the hosts that were in disorder when they were looked at last.
+  func lookAgain() {
+    watched.removeAll { host in
+      watch(host)
+      let isDone = !isInDisorder(host)
+      if isDone { seen[host.index].isWatched = false }
+      return isDone
+    }
+  }
+
+  private func isAstray(_ host: SimulatedHost) -> Bool { host.traffic != host.disk?.owner }
+
+  private func isInDisorder(_ host: SimulatedHost) -> Bool {
+    isAstray(host) || host.disk?.flip?.phase == .armed
   }
 
   private func isKept(_ host: SimulatedHost, _ side: Side) -> Bool {
@@ -285,10 +327,10 @@ final class Judge {
       case .plan: break
       case .event(let event): take(event)
       case .intent(.perform(let host, let attempt, let step, _, let delay)):
-        durable.insert("\(host) \(attempt)")
+        seen[host].durableAttempt = max(seen[host].durableAttempt, attempt)
         // With a delay it is another try of a host that was begun before.
         guard step == .preflight, delay == .zero else { continue }
-        let place = plan.waves.lastIndex(where: { $0.first <= host }) ?? 0
+        let place = wave(of: host)
         allowed = max(allowed, plan.waves[place].batch)
         checkStart(host, wave: place)
       case .intent: break
@@ -297,7 +339,7 @@ final class Judge {
   }
 
   private func take(_ event: StampedEvent) {
-    _ = shadow.handle(event)
+    let effects = shadow.handle(event)
     if case .step(let host, _, .failed) = event.event, isMet(host) { failureSeenAt = failureSeenAt ?? now() }
     switch event.event {
     case .order(let order) where order.verb == .pause: paused()
@@ -313,6 +355,7 @@ final class Judge {
     case .order(let order): if case .retry(let hosts) = order.verb { retried.formUnion(hosts) }
     default: break
     }
+    recount(event.event, effects)
     if shadow.state == .paused { paused() }
     if shadow.state == .running, case .order(let order) = event.event, case .retry = order.verb {
       pausedAt = nil
@@ -329,41 +372,62 @@ final class Judge {
   /// An effect is begun.
   func begins(_ effect: RolloutEffect, journal: SimulatedJournal) {
     guard case .perform(let host, let attempt, let step, _, _) = effect else { return }
-    if journal.records.count < counted {
-      fail(.growingJournal, "\(counted) records became \(journal.records.count)")
+    if journal.count < counted {
+      fail(.growingJournal, "\(counted) records became \(journal.count)")
     }
-    counted = journal.records.count
-    if !durable.contains("\(host) \(attempt)") {
+    counted = journal.count
+    if attempt > seen[host].durableAttempt {
       fail(.durableIntent, "h\(host): \(step.word) begins before its intent is durable")
     }
+  }
+
+  private func wave(of host: Int) -> Int { plan.waves.lastIndex(where: { $0.first <= host }) ?? 0 }
+
+  /// Keeps the sums right after an event: most concern the one host that it is about, and those that it leads to.
+  private func recount(_ event: RolloutEvent, _ effects: [RolloutEffect]) {
+    switch event {
+    case .step(let host, _, _): recount(host)
+    case .order, .started, .resumed: shares.indices.forEach { recount($0) }
+    }
+    for effect in effects {
+      if case .perform(let host, _, _, _, _) = effect { recount(host) }
+    }
+  }
+
+  private func recount(_ host: Int) {
+    var share = Share(isFailed: false, isOpen: false)
+    switch shadow.phase(of: host) {
+    // Restored hosts of a rollout that goes on have failed.
+    case .failed, .restored, .quarantined: share.isFailed = !excused.contains(host)
+    case .pending, .preflight, .staging, .starting, .gating, .flipping, .soaking:
+      share.isOpen = !retried.contains(host)
+    default: break
+    }
+    let old = shares[host]
+    guard share != old else { return }
+    shares[host] = share
+    let place = wave(of: host)
+    failedByWave[place] += (share.isFailed ? 1 : 0) - (old.isFailed ? 1 : 0)
+    openByWave[place] += (share.isOpen ? 1 : 0) - (old.isOpen ? 1 : 0)
   }
 
   private func checkStart(_ host: Int, wave place: Int) {
     if let pausedAt, now() - pausedAt > 5000 {
       fail(.pause, "h\(host): begun \(now() - pausedAt) ms after a pause")
     }
-    let snapshot = shadow.snapshot()
-    var failures: [Int] = plan.waves.map { _ in 0 }
-    for (number, state) in snapshot.hosts.enumerated() {
-      switch state.state {
-      // Restored hosts of a rollout that goes on have failed.
-      case .failed, .restored, .quarantined:
-        if excused.contains(number) { continue }
-        failures[plan.waves.lastIndex(where: { $0.first <= number }) ?? 0] += 1
-      case .pending, .preflight, .staging, .starting, .gating, .flipping, .soaking:
-        if number < plan.waves[place].first, !retried.contains(number) {
-          fail(
-            .waves,
-            "h\(host) of wave \(place) begins while h\(number) of an earlier one is \(state.state.rawValue)")
-        }
-      default: break
-      }
+    if openByWave.prefix(place).contains(where: { $0 > 0 }) {
+      let late = shares.indices.first { shares[$0].isOpen && wave(of: $0) < place } ?? 0
+      fail(
+        .waves,
+        "h\(host) of wave \(place) begins while h\(late) of an earlier one is \(shadow.phase(of: late).rawValue)"
+      )
     }
     let budget = plan.policy.budget
     for (number, wave) in plan.waves.enumerated() {
       let borne = (number == 0 ? budget.canary : budget.wave).ofFailures(wave.count)
-      if failures[number] > borne {
-        fail(.budget, "h\(host) begins with \(failures[number]) failures in wave \(number), \(borne) borne")
+      if failedByWave[number] > borne {
+        fail(
+          .budget, "h\(host) begins with \(failedByWave[number]) failures in wave \(number), \(borne) borne")
       }
     }
   }

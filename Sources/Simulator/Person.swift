@@ -76,7 +76,7 @@ final class Person {
       if world.strikes(.dependencyDown) { breakDependency() }
       if world.strikes(.controllerKilled) { kill(controller) }
       if world.strikes(.controllerStopped) { stop(controller) }
-      for host in world.hosts { world.judge.watch(host) }
+      world.judge.lookAgain()
       disturb()
     }
   }
@@ -119,11 +119,7 @@ final class Person {
   }
 
   private func takeUp() {
-    if world.bugs.contains(.forgetLastCommit),
-      let last = journal.records.lastIndex(where: { $0.entry.isEvent })
-    {
-      journal.records.removeSubrange(last...)
-    }
+    if world.bugs.contains(.forgetLastCommit) { journal.loseLastEvent() }
     var replay = JournalReplay(engine: RolloutEngine(plan: plan))
     do {
       for record in journal.records { try replay.take(record) }
@@ -133,7 +129,7 @@ final class Person {
     }
     world.judge.takenUp(replay.engine)
     controllers += 1
-    world.note("the controller c\(controllers) takes the rollout up after \(journal.records.count) records")
+    world.note("the controller c\(controllers) takes the rollout up after \(journal.count) records")
     let hasStarted = journal.records.contains { $0.entry.isEvent }
     controller = SimulatedController(replay.engine, journal: journal, name: "c\(controllers)", world: world)
     controller.happen(hasStarted ? .resumed(controller: "c\(controllers)") : .started)

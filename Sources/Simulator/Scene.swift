@@ -73,7 +73,8 @@ struct Scene {
     var before = plan
     before.release = release(one, first)
     return (
-      plan, try ReleaseIdentity.release(of: before, for: ""), try ReleaseIdentity.release(of: plan, for: "")
+      plan, try ReleaseIdentities(of: before).release(for: ""),
+      try ReleaseIdentities(of: plan).release(for: "")
     )
   }
 
@@ -112,11 +113,19 @@ struct Scene {
     "\(plan.hosts.count) hosts, the release is \(behaviour) on \(share) of 1000, \(plan.policy)"
   }
 
-  /// The old version is live on a host, brought there as a rollout would.
-  func prepare(_ host: SimulatedHost, _ dice: inout Dice) {
-    host.behaviours[old.digest] = .good
-    host.isIll = behaviour != .good && dice.permille(share)
-    host.behaviours[new.digest] = host.isIll ? behaviour : .good
+  /// The old version is live on all hosts.
+  func prepare(_ hosts: [SimulatedHost], _ dice: inout Dice) {
+    guard let first = hosts.first else { return }
+    install(on: first)
+    for host in hosts {
+      if host !== first { host.takeOn(first, AgentSetup(agent: plan.agent, host: "h\(host.index)")) }
+      host.isIll = behaviour != .good && dice.permille(share)
+      host.behaviours = [old.digest: .good, new.digest: host.isIll ? behaviour : .good]
+    }
+  }
+
+  /// Brings the old version to a host as a rollout would.
+  private func install(on host: SimulatedHost) {
     host.store = [old.digest]
     let setup = AgentSetup(agent: plan.agent, host: "h\(host.index)")
     let key = LeaseKey(controller: "before", epoch: 1)

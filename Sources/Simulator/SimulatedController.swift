@@ -4,29 +4,27 @@ import Ports
 import RolloutEngine
 import RolloutModel
 
-/// The durable log, which outlives its controllers.
-final class SimulatedJournal {
-  var records: [JournalRecord] = []
-
-  func append(_ entries: [JournalEntry]) {
-    for entry in entries {
-      records.append(JournalRecord(sequence: Int64(records.count + 1), wall: 0, entry: entry))
-    }
-  }
-}
-
 /// Drives one rollout as the real controller does: appends, then acts. It may be killed or stopped at any moment.
 final class SimulatedController: @unchecked Sendable {
+  /// A step under way on a host, or the wait before it.
+  private struct Work {
+    var task: Task<Void, Never>
+    /// Whether it is ended early where the rollout wants it.
+    var mayEndEarly: Bool
+  }
+
   // Used by the simulation's one thread alone, as all of it.
   private unowned let world: SimulatedWorld
   private var journal: SimulatedJournal
   private let plan: Plan
+  private let releases: ReleaseIdentities
   private let time: SimulatedTime
   private let prober: SimulatedProber
   let identity: ControllerIdentity
   private(set) var machine: ControllerMachine<RolloutEngine>
+  private var queue = StepQueue()
   private var sessions: [HostSession?]
-  private var tasks: [Task<Void, Never>?]
+  private var works: [Work?]
   private(set) var isDead = false
   var isStopped = false
   /// Another controller has taken over, and this one does not know it yet.
@@ -36,13 +34,14 @@ final class SimulatedController: @unchecked Sendable {
     self.world = world
     self.journal = journal
     plan = engine.plan
+    releases = ReleaseIdentities(of: engine.plan)
     time = SimulatedTime(world)
     prober = SimulatedProber(engine.plan.agent, controller: name, world: world)
     identity = ControllerIdentity(
       id: name, holder: "somebody", purpose: "rollout \(engine.plan.id)", takesOver: false)
     machine = ControllerMachine(engine: engine)
     sessions = engine.plan.hosts.map { _ in nil }
-    tasks = engine.plan.hosts.map { _ in nil }
+    works = engine.plan.hosts.map { _ in nil }
   }
 
   var engine: RolloutEngine { machine.engine }
@@ -65,16 +64,14 @@ final class SimulatedController: @unchecked Sendable {
   func overrule() {
     isOverruled = true
     world.judge.hasTwoControllers = true
-    let copy = SimulatedJournal()
-    copy.records = journal.records
-    journal = copy
+    journal = SimulatedJournal(copying: journal)
   }
 
   func kill() {
     isDead = true
     isStopped = false
     world.note("the controller \(identity.id) dies")
-    for case let task? in tasks { task.cancel() }
+    for case let work? in works where work.mayEndEarly { work.task.cancel() }
   }
 
   private func act(_ actions: [ControllerMachine<RolloutEngine>.Action]) {
@@ -121,52 +118,67 @@ final class SimulatedController: @unchecked Sendable {
   }
 
   private func begin(_ effect: RolloutEffect) {
-    guard case .perform(let host, let attempt, let step, let known, let delay) = effect else {
-      if case .cancel(let host) = effect { tasks[host]?.cancel() }
-      return
-    }
-    if !isOverruled { world.judge.begins(effect, journal: journal) }
-    world.note("h\(host) \(step.word)\(delay > .zero ? " in \(delay)" : "")")
-    let runner = StepRunner(
-      plan: plan, session: session(host), known: known, prober: prober, time: time, note: { _ in })
-    let (machinery, time) = (world.machinery, time)
-    let skipped = world.bugs.outcome(of: step, at: time.now)
-    tasks[host] = Task(executorPreference: machinery) { [self] in
-      if delay > .zero {
-        do { try await time.sleep(delay) } catch {
-          finished(host, attempt, step, .cancelled)
-          return
-        }
+    switch effect {
+    case .perform(let host, let attempt, let step, let known, let delay):
+      if !isOverruled { world.judge.begins(effect, journal: journal) }
+      world.note("h\(host) \(step.word)\(delay > .zero ? " in \(delay)" : "")")
+      let job = StepQueue.Job(host: host, attempt: attempt, step: step, known: known)
+      guard delay > .zero else {
+        admit(job)
+        return
       }
-      let outcome: StepOutcome
-      if let skipped {
-        outcome = skipped
-      } else if step.isWaiting {
-        outcome = await runner.run(step)
-      } else {
-        // A step that changes a host is not ended in its middle.
-        outcome = await Task(executorPreference: machinery) { await runner.run(step) }.value
+      let wait = Task(executorPreference: world.machinery) { [self, time] in
+        // What ends a sleep is that the step is not wanted any more.
+        try? await time.sleep(delay)
+        if Task.isCancelled { finished(job, .cancelled) } else { admit(job) }
       }
-      finished(host, attempt, step, outcome)
+      works[host] = Work(task: wait, mayEndEarly: true)
+    case .cancel(let host):
+      if let job = queue.withdraw(host) {
+        world.machinery.after(0) { [weak self] in self?.finished(job, .cancelled) }
+      } else if let work = works[host], work.mayEndEarly {
+        work.task.cancel()
+      }
+    case .rest: break
     }
   }
 
-  private func finished(_ host: Int, _ attempt: Int, _ step: HostStep, _ outcome: StepOutcome) {
+  /// Begins a step, at once or once there is a place for it.
+  private func admit(_ job: StepQueue.Job) {
+    works[job.host] = nil
+    if job.step.isWaiting || queue.admit(job) { start(job) }
+  }
+
+  private func start(_ job: StepQueue.Job) {
+    let runner = StepRunner(
+      plan: plan, releases: releases, session: session(job.host), known: job.known, prober: prober,
+      time: time,
+      note: { _ in })
+    let skipped = world.bugs.outcome(of: job.step, at: time.now)
+    let task = Task(executorPreference: world.machinery) { [self] in
+      let outcome = if let skipped { skipped } else { await runner.run(job.step) }
+      if !job.step.isWaiting, let next = queue.next(), !isDead { start(next) }
+      finished(job, outcome)
+    }
+    works[job.host] = Work(task: task, mayEndEarly: job.step.isWaiting)
+  }
+
+  private func finished(_ job: StepQueue.Job, _ outcome: StepOutcome) {
     guard !isDead else { return }
     // A process that is stopped does nothing at all.
     if isStopped {
-      world.machinery.after(1000) { [weak self] in self?.finished(host, attempt, step, outcome) }
+      world.machinery.after(1000) { [weak self] in self?.finished(job, outcome) }
       return
     }
-    tasks[host] = nil
-    world.note("h\(host) \(step.word): \(outcome.brief)")
-    let outcome = world.bugs.trusted(outcome, of: step)
+    works[job.host] = nil
+    world.note("h\(job.host) \(job.step.word): \(outcome.brief)")
+    let outcome = world.bugs.trusted(outcome, of: job.step)
     if case .failed(let failure) = outcome, failure.kind == .overruled {
       kill()
       return
     }
-    world.judge.concluded(world.hosts[host], step, outcome, by: identity.id)
-    happen(.step(host: host, attempt: attempt, outcome))
+    world.judge.concluded(world.hosts[job.host], job.step, outcome, by: identity.id)
+    happen(.step(host: job.host, attempt: job.attempt, outcome))
   }
 
   private func session(_ host: Int) -> HostSession {

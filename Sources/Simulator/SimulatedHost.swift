@@ -24,10 +24,14 @@ final class SimulatedHost {
   var isCut = false
   /// A firewall of the host drops the slots' own ports from outside, redirected ones too.
   var isDropping = false
-  var disk: AgentRecord?
+  var disk: AgentRecord? {
+    didSet { world.judge.touched(self) }
+  }
   var store: Set<Digest> = []
   var written: [Slot: IdentifiedRelease] = [:]
-  var traffic: Side?
+  var traffic: Side? {
+    didSet { world.judge.touched(self) }
+  }
   var bootID = "boot-1"
   var bootedAt: Int64
   private var units: [Side: Unit] = [:]
@@ -84,6 +88,18 @@ final class SimulatedHost {
 
   /// Whether clients get an answer from a side, whatever it says.
   func serves(_ side: Side) -> Bool { health(side) != .silent }
+
+  /// Becomes as another host is, which has been set up for the same agent and awaits nothing.
+  func takeOn(_ other: SimulatedHost, _ setup: AgentSetup) {
+    units = other.units
+    starts = other.starts
+    store = other.store
+    written = other.written
+    disk = other.disk
+    disk?.setup = setup
+    traffic = other.traffic
+    moves = other.moves
+  }
 
   // MARK: Operations
 

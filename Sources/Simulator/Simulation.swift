@@ -118,7 +118,7 @@ public struct Simulation {
     judge.now = { world.now }
     judge.isMet = { world.hosts[$0].isIll && world.hosts[$0].exposedAt != nil }
     world.hosts = plan.hosts.indices.map { SimulatedHost($0, agent: plan.agent.name, world: world) }
-    for host in world.hosts { scene.prepare(host, &self.dice) }
+    scene.prepare(world.hosts, &self.dice)
     world.note("\(scene.title)")
   }
 

@@ -22,12 +22,21 @@ struct Simulate: ParsableCommand {
   @Flag(help: "Kill the controller at every commit of each seed's rollout, and compare the ends.")
   var crashPoints = false
 
+  @Flag(
+    help:
+      "Drive fleets of 1,000, 10,000 and 100,000 hosts through one rollout each, and say what a host costs.")
+  var scale = false
+
   @Flag(help: "Print what happened, step by step.")
   var trace = false
 
   func run() throws {
     if allBugs {
       try catchAll()
+      return
+    }
+    if scale {
+      try Scale.run()
       return
     }
     if crashPoints {

@@ -55,7 +55,7 @@ struct LoadTests {
     let server = try TestServer(answering: { $0.waitForEnd() })
     let prober = try makeProber(inFlight: 1)
     let hanging = Task { [request = request(server.port)] in await prober.sample(request) }
-    while server.requests.isEmpty { try await Task.sleep(for: .milliseconds(1)) }
+    for _ in 0..<10_000 where server.requests.isEmpty { try await Task.sleep(for: .milliseconds(1)) }
     let outcome = await prober.sample(request(server.port, timeout: brief)).outcome
     #expect(outcome == .notAsked("waited 200ms behind 1 other probes"))
     hanging.cancel()
@@ -68,7 +68,7 @@ struct LoadTests {
     let server = try TestServer(text: page(#"{"version":"2.0.0"}"#))
     let prober = try makeProber(inFlight: 1)
     let hanging = Task { [request = request(silent.port)] in await prober.sample(request) }
-    while silent.requests.isEmpty { try await Task.sleep(for: .milliseconds(1)) }
+    for _ in 0..<10_000 where silent.requests.isEmpty { try await Task.sleep(for: .milliseconds(1)) }
     let waiting = Task { [request = request(silent.port)] in await prober.sample(request) }
     let next = Task { [request = request(server.port)] in await prober.sample(request) }
     waiting.cancel()

@@ -147,7 +147,7 @@ struct Bench {
     }
   }
 
-  func phase(_ host: Int) -> HostPhase { engine.hostSnapshot(host).state }
+  func phase(_ host: Int) -> HostPhase { engine.phase(of: host) }
 
   func reason(_ host: Int) -> String { engine.hostSnapshot(host).reason }
 

@@ -54,7 +54,7 @@ struct SimulateVerb: AsyncParsableCommand {
   private func names() async throws -> [String] {
     switch (hosts, inventory) {
     case (let count?, nil):
-      guard (1...10_000).contains(count) else { throw CommandError.invalid("--hosts: from 1 to 10000") }
+      guard (1...100_000).contains(count) else { throw CommandError.invalid("--hosts: from 1 to 100000") }
       return (1...count).map { "h\($0)" }
     case (nil, let path?):
       do { return try await Inventory.load(path: path, limit: nil).map(\.name) } catch {

@@ -39,7 +39,7 @@ struct SimulateTests {
   @Test(
     "Words that make no sense are refused, with what would",
     arguments: [
-      (["--hosts", "0"], "from 1 to 10000"), ([], "--hosts N or --inventory F"),
+      (["--hosts", "0"], "from 1 to 100000"), ([], "--hosts N or --inventory F"),
       (["--hosts", "5", "--inventory", "x"], "--hosts N or --inventory F"),
       (["--inventory", "/nonexistent"], "/nonexistent"), (["--hosts", "5", "--fault", "x=1%"], "sickens"),
       (["--hosts", "5", "--fault", "sickens"], "KIND=RATE"),
