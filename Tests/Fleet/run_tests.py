@@ -2,8 +2,10 @@
 """Run the tests of this folder: each class in a process of its own, on hosts of its own, a few at a time.
 
 run_tests.py [--jobs N] [--list] [PATTERN…]     PATTERN: part of FILE.CLASS.TEST; all tests without one
+run_tests.py [--jobs N] --matrix FILE           all tests; the fault matrix with their outcomes is written to FILE
 
-Prints each test as it ends and a closing line. Exit 0: all passed; 1: some did not; 2: this machine can't boot hosts.
+Prints each test as it ends and a closing line. Exit 0: all passed; 1: some did not, or a row of the matrix was
+shown by none; 2: this machine can't boot hosts.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from typing import TextIO
 
 from fleet import Interrupted, raise_on_signals, sweep
 from fleetkit import preconditions
+from fleetkit.run import write_whole
+from matrix import Matrix, covered
 
 HERE = Path(__file__).resolve().parent
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
@@ -86,20 +90,22 @@ def cases(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
             yield part
 
 
-def find(patterns: list[str]) -> dict[str, list[str]]:
-    """The tests to run, by class; those with most hosts first, for they take longest."""
+def find(patterns: list[str]) -> tuple[dict[str, list[str]], Matrix]:
+    """The tests to run, by class, those with most hosts first, for they take longest; and the matrix that they show."""
     loader = unittest.TestLoader()
     found: dict[str, list[str]] = {}
     sizes: dict[str, int] = {}
+    shown = {}
     for case in cases(loader.discover(str(HERE))):
         name = case.id()
         if not patterns or any(pattern in name for pattern in patterns):
             group = name.rpartition(".")[0]
             found.setdefault(group, []).append(name)
             sizes[group] = getattr(case, "hosts", 0)
+            shown[name] = covered(case)
     if loader.errors:
         raise SystemExit("\n".join(loader.errors))
-    return dict(sorted(found.items(), key=lambda item: (-sizes[item[0]], -len(item[1]))))
+    return dict(sorted(found.items(), key=lambda item: (-sizes[item[0]], -len(item[1])))), Matrix(shown)
 
 
 def work(names: list[str]) -> int:
@@ -122,6 +128,7 @@ class Run:
         self._workers: set[subprocess.Popen[str]] = set()
         self._stopping = False
         self.counts = {"passed": 0, "failed": 0, "skipped": 0}
+        self.outcomes: dict[str, str] = {}
 
     def run(self, jobs: int) -> None:
         threads = [threading.Thread(target=self._take) for _ in range(jobs)]
@@ -172,6 +179,7 @@ class Run:
             told += 1
             with self._lock:
                 self.counts[report["outcome"]] += 1
+                self.outcomes[report["test"]] = report["outcome"]
                 mark = {"passed": "ok    ", "failed": "FAILED", "skipped": "skip  "}[report["outcome"]]
                 print(f"{mark} {report['seconds']:6.1f} s  {report['test']}", flush=True)
                 if report["text"]:
@@ -185,11 +193,14 @@ def main() -> int:
     parser.add_argument("patterns", nargs="*", metavar="PATTERN")
     parser.add_argument("--jobs", type=int, default=min(4, (os.cpu_count() or 1) + 1), help="classes at a time")
     parser.add_argument("--list", action="store_true", help="only say which tests there are")
+    parser.add_argument("--matrix", type=Path, metavar="FILE", help="write the fault matrix there (only with all tests)")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work:
         return work(arguments.patterns)
-    groups = find(arguments.patterns)
+    if arguments.matrix and arguments.patterns:
+        parser.error("--matrix: the matrix tells of all tests")
+    groups, matrix = find(arguments.patterns)
     if arguments.list:
         print("\n".join(name for names in groups.values() for name in names))
         return 0
@@ -209,7 +220,13 @@ def main() -> int:
     counts = run.counts
     skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
     print(f"{counts['passed']} passed, {counts['failed']} failed{skipped} in {time.monotonic() - began:.0f} s", flush=True)
-    return 1 if counts["failed"] or not counts["passed"] else 0
+    unshown = []
+    if arguments.matrix:
+        write_whole(arguments.matrix, matrix.table(run.outcomes))
+        unshown = matrix.missing(run.outcomes)
+        if unshown:
+            print(f"rows of the fault matrix that no test showed: {', '.join(map(str, unshown))}", flush=True)
+    return 1 if counts["failed"] or not counts["passed"] or unshown else 0
 
 
 if __name__ == "__main__":
