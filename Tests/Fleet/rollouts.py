@@ -229,6 +229,19 @@ class Site:
         begun = (record["entry"].get("intent", {}).get("_0", {}).get("perform") for record in self.records(agent, release))
         return [(f"h{step['host'] + 1}", next(iter(step["_2"]))) for step in begun if step]
 
+    def soaked(self, agent: Agent, release: str, host: str = "h1") -> float:
+        """The seconds between the beginning of a host's last soak and its end, by the clock in the journal's records."""
+        began = ended = 0
+        for record in self.records(agent, release):
+            entry = record["entry"]
+            begun = entry.get("intent", {}).get("_0", {}).get("perform", {})
+            over = entry.get("event", {}).get("_0", {}).get("event", {}).get("step", {})
+            if f"h{begun.get('host', -1) + 1}" == host and "soak" in begun["_2"]:
+                began, ended = record["wall"], 0
+            elif f"h{over.get('host', -1) + 1}" == host and "soaked" in over["_2"]:
+                ended = record["wall"]
+        return (ended - began) / 1000
+
     def await_step(self, agent: Agent, release: str, step: str, host: str = "h1", within: float = 60) -> None:
         """Until the journal says that a step begins, at once: what a test does then comes in the midst of it."""
         if not wait_until(lambda: (host, step) in self.steps(agent, release), within, pause=0.003):
