@@ -125,8 +125,8 @@ class Matrix:
                 module, _, test = name.partition(".")
                 tests.append(f"[{test.replace('.test_', '.')}](../Tests/Fleet/{module}.py)")
                 found = {outcomes.get(case, "not run") for case in ran}
-                seen.append(next(word for word in ("failed", "not run", "skipped", "passed") if word in found))
+                seen.append(next(word for word in ("failed", "not run", "skipped", "known to fail", "passed") if word in found))
             required = f"{row.required} ({row.also})" if row.also else row.required
-            outcome = "passed" if seen and set(seen) == {"passed"} else ", ".join(seen) or "no test"
+            outcome = "passed" if seen and set(seen) == {"passed"} else "<br>".join(seen) or "no test"
             lines.append(f"| {row.number} | {row.fault} | {row.moment} | {required} | {'<br>'.join(tests)} | {outcome} |\n")
         return HEAD + "".join(lines)

@@ -43,16 +43,15 @@ class Reporter(unittest.TestResult):
         self._stream = stream
         self._began = time.monotonic()
         self._problems: list[str] = []
-        self._skipped = False
+        self._outcome = "passed"
 
     def startTest(self, test: unittest.TestCase) -> None:
         super().startTest(test)
-        self._began, self._problems, self._skipped = time.monotonic(), [], False
+        self._began, self._problems, self._outcome = time.monotonic(), [], "passed"
 
     def stopTest(self, test: unittest.TestCase) -> None:
         super().stopTest(test)
-        outcome = "failed" if self._problems else "skipped" if self._skipped else "passed"
-        self._tell(test.id(), outcome, self._problems)
+        self._tell(test.id(), "failed" if self._problems else self._outcome, self._problems)
 
     def addFailure(self, test: unittest.TestCase, err: ExceptionInfo) -> None:
         super().addFailure(test, err)
@@ -71,7 +70,10 @@ class Reporter(unittest.TestResult):
             self._tell(test.id(), "failed", self._problems)
 
     def addSkip(self, test: unittest.TestCase, reason: str) -> None:
-        self._skipped = True
+        self._outcome = "skipped"
+
+    def addExpectedFailure(self, test: unittest.TestCase, err: ExceptionInfo) -> None:
+        self._outcome = "known to fail"
 
     def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:
         self._problems.append("passed, and was said to fail")
@@ -127,7 +129,7 @@ class Run:
         self._lock = threading.Lock()
         self._workers: set[subprocess.Popen[str]] = set()
         self._stopping = False
-        self.counts = {"passed": 0, "failed": 0, "skipped": 0}
+        self.counts = {"passed": 0, "failed": 0, "skipped": 0, "known to fail": 0}
         self.outcomes: dict[str, str] = {}
 
     def run(self, jobs: int) -> None:
@@ -180,7 +182,7 @@ class Run:
             with self._lock:
                 self.counts[report["outcome"]] += 1
                 self.outcomes[report["test"]] = report["outcome"]
-                mark = {"passed": "ok    ", "failed": "FAILED", "skipped": "skip  "}[report["outcome"]]
+                mark = {"passed": "ok    ", "failed": "FAILED", "skipped": "skip  ", "known to fail": "known "}[report["outcome"]]
                 print(f"{mark} {report['seconds']:6.1f} s  {report['test']}", flush=True)
                 if report["text"]:
                     print(textwrap.indent(report["text"].rstrip(), " " * 7), flush=True)
@@ -218,8 +220,8 @@ def main() -> int:
     finally:
         sweep()
     counts = run.counts
-    skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
-    print(f"{counts['passed']} passed, {counts['failed']} failed{skipped} in {time.monotonic() - began:.0f} s", flush=True)
+    others = "".join(f", {counts[other]} {other}" for other in ("skipped", "known to fail") if counts[other])
+    print(f"{counts['passed']} passed, {counts['failed']} failed{others} in {time.monotonic() - began:.0f} s", flush=True)
     unshown = []
     if arguments.matrix:
         write_whole(arguments.matrix, matrix.table(run.outcomes))

@@ -88,7 +88,7 @@ class CutOff(RolloutTest):
             self.site.await_step(agent, "agent-2", "soak")
             self.fleet.fault("h1", "cut")
             self.addCleanup(self.fleet.fault, "h1", "heal")
-            time.sleep(10)
+            time.sleep(25)  # so that the connection, too, is seen to be lost
             status = self.site.status()
             self.assertEqual([host["state"] for host in status["hosts"]], ["soaking", "pending"], status)
             self.assertNotIn(("h1", "promote"), self.site.steps(agent, "agent-2"))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 from .host import Faults, Host
-from .run import FleetError
+from .run import FleetError, run
 
 DROPS = "fleet_drop"  # the table of the firewall that drops ports
 
