@@ -16,7 +16,7 @@ test: setup lint
 	.build/release/simulate --seeds 2000
 	.build/release/simulate --seeds 1000 --all-bugs
 	.build/release/simulate --seeds 50 --crash-points
-	python3 Tests/Fleet/run_tests.py
+	python3 Tests/Fleet/run_tests.py --matrix docs/fault-matrix.md
 
 # Five real hosts, a canary rollout under load, then one that goes bad and undoes itself.
 demo: setup build
