@@ -1,6 +1,6 @@
 # make setup build on a fresh Debian 12 with a Swift toolchain leaves the programs in .build/release/.
 
-.PHONY: setup build test demo bench simulate lint format clean
+.PHONY: setup build test demo bench simulate endurance lint format clean
 
 setup:
 	scripts/setup
@@ -32,6 +32,11 @@ simulate: build
 	.build/release/simulate --seeds $(SEEDS)
 	.build/release/simulate --seeds 1000 --all-bugs
 	.build/release/simulate --seeds 200 --crash-points
+
+# Rollouts on real hosts, the controllers of which are killed again and again.
+ROLLOUTS = 100
+endurance: setup build
+	python3 Tests/Fleet/endurance.py --rollouts $(ROLLOUTS)
 
 lint:
 	swift format lint --strict --recursive Sources Tests Package.swift
