@@ -49,12 +49,12 @@ class Counts:
 class Endurance:
     """All rollouts of one call."""
 
-    def __init__(self, fleet: Fleet, folder: Path, rollouts: int, seed: int) -> None:
+    def __init__(self, fleet: Fleet, folder: Path, rollouts: int, seed: int, counts: Counts) -> None:
         self.fleet = fleet
         self.folder = folder
         self.seed = seed
         self.left = rollouts
-        self.counts = Counts()
+        self.counts = counts
         self.stopping = False
         self._lock = threading.Lock()
 
@@ -172,7 +172,7 @@ class Worker:
             phase = record["flip"]["phase"]
             answers, holds = self.site.answer(self.agent, host), owner["release"]["manifest"]["version"]
             if (answers, holds) != (f"{live}.0.0",) * 2 or phase not in ("promoted", "reverted") or record.get("lease"):
-                wrong.append(f"{host} is {states.get(host)}, answers {answers}, has {holds} at {record['owner']}, its flip is {phase}")
+                wrong.append(f"{host} is {states.get(host)}, answers {answers}, has {holds} at {record['owner']}, flip {phase}")
         return wrong
 
 
@@ -187,20 +187,19 @@ def main() -> int:
     raise_on_signals()
     print(f"seed {arguments.seed}", flush=True)
     began = time.monotonic()
+    counts, interruption = Counts(), 0
     try:
         with tempfile.TemporaryDirectory(prefix="endurance-") as name, Fleet.up(Path(name) / "fleet", arguments.hosts) as fleet:
-            endurance = Endurance(fleet, Path(name), arguments.rollouts, arguments.seed)
-            endurance.run(arguments.agents)
+            Endurance(fleet, Path(name), arguments.rollouts, arguments.seed, counts).run(arguments.agents)
     except preconditions.MachineUnfit as error:
         print(error, file=sys.stderr)
         return 2
-    except Interrupted as interrupted:
-        return 128 + int(interrupted.args[0])
-    counts = endurance.counts
+    except Interrupted as interrupted:  # what was counted until then is told all the same
+        interruption = 128 + int(interrupted.args[0])
     print(f"{counts.rollouts} rollouts, {counts.wrong_ends} ended wrongly; {counts.kills} controllers killed; "
           f"{counts.requests} requests, {counts.failed} failed; {counts.wrong_hosts} hosts in a wrong state; "
           f"{time.monotonic() - began:.0f} s")
-    return 1 if counts.problems else 0
+    return interruption or (1 if counts.problems else 0)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 import unittest
 from collections import Counter
+from pathlib import Path
 
 from fleetkit.clock import WrongClock
 from matrix import covers
@@ -136,7 +137,7 @@ class WrongClocks(RolloutTest):
         root = self.fleet.host(host).root
         clock = WrongClock.make(root / "usr/local/lib")
         clock.set(hours * 3600)
-        inside = [f"{name}=/{place.relative_to(root)}" for name, place in (("LD_PRELOAD", clock.library), ("CLOCK_AHEAD", clock.file))]
+        inside = [f"{name}=/{Path(place).relative_to(root)}" for name, place in clock.environment.items()]
         (root / "etc/ssh/sshd_config.d/clock.conf").write_text(f"SetEnv {' '.join(inside)}\n")
         (root / "etc/systemd/system.conf.d").mkdir(exist_ok=True)
         (root / "etc/systemd/system.conf.d/clock.conf").write_text(CLOCK_OF_UNITS.format(" ".join(inside)))
@@ -153,7 +154,8 @@ class ManyHosts(RolloutTest):
     def test_all_hosts_that_lose_their_connections_at_once_come_back_and_are_promoted(self) -> None:
         agent = self.installed()
         with self.site.load(agent, "--rate", "5") as finish:
-            command = self.site.start(agent, "agent-2", policy(waves=[{"name": "all", "hosts": "100%", "batch": "100%", "soak": "8s"}]))
+            waves = [{"name": "all", "hosts": "100%", "batch": "100%", "soak": "8s"}]
+            command = self.site.start(agent, "agent-2", policy(waves=waves))
             names = [host.name for host in self.fleet.hosts]
             self.wait_for("all soak", lambda: all((name, "soak") in self.site.steps(agent, "agent-2") for name in names))
             for name in names:

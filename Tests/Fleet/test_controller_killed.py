@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The controller is killed at each of its steps and taken up: the rollout ends as if nobody had killed it, nothing is done twice."""
+"""The controller is killed at each of its steps and taken up: the rollout ends as one that nobody killed, nothing is done twice."""
 
 from __future__ import annotations
 

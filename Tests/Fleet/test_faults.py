@@ -32,7 +32,7 @@ class Faults(RolloutTest):
         for phase in ("gating", "flipping", "soaking"):
             with self.subTest(phase):
                 agent = self.installed()
-                command = self.site.start(agent, "agent-2", policy(soak="5s", gate=UNHURRIED))
+                command = self.site.start(agent, "agent-2", policy(soak="5s", gate=UNHURRIED), "--limit", "h1")
                 self.await_state("h1", phase)
                 self.fleet.fault("h1", "reboot")
                 outcome = command.end()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Hosts that reboot, and old sides that die, while a candidate is being proved: one side owns the traffic, and it is a living one."""
+"""Hosts that reboot, and old sides that die, while a candidate is being proved: one side owns the traffic, and that one lives."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class DeadOldSides(RolloutTest):
             time.sleep(1)
 
     def with_two_dead_sides(self) -> tuple[Agent, str]:
-        """The candidate has crashed in its soak, without a controller, and the old side, whose program this is, can't be started."""
+        """The candidate crashes in its soak, without a controller, and the old side, whose program is the value, can't be started."""
         agent = self.installed()
         command = self.site.start(agent, "agent-crashes", policy(soak="60s"))
         self.await_state("h1", "soaking")

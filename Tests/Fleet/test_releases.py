@@ -7,7 +7,7 @@ import unittest
 from typing import Any
 
 from matrix import covers
-from rollouts import PROMOTED, ROLLED_BACK, Agent, RolloutTest, policy
+from rollouts import PROMOTED, ROLLED_BACK, RolloutTest, policy
 
 # Enough for a good release, and soon over for a bad one.
 SHORT_GATE = {"successes": 3, "interval": "200ms", "timeout": "1s", "deadline": "4s"}
@@ -165,6 +165,7 @@ class BadReleases(RolloutTest):
         status = self.assert_end(outcome, ROLLED_BACK, "rolled_back")
         self.assertEqual([host["state"] for host in status["hosts"]], ["restored", "pending"])
         self.assert_serving(agent, "1.0.0")
+        self.wait_for("the candidate's end", lambda: self.site.unit("h1", agent, "green")["activeState"] == "inactive")
         canary, other = report["targets"]
         self.assertEqual(other["failed"], 0)
         self.assertEqual([entry["version"] for entry in canary["versions"]], ["1.0.0", sick, "1.0.0"])
