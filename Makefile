@@ -1,6 +1,6 @@
 # make setup build on a fresh Debian 12 with a Swift toolchain leaves the programs in .build/release/.
 
-.PHONY: setup build test demo bench simulate lint format clean
+.PHONY: setup build test demo bench simulate endurance lint format clean
 
 setup:
 	scripts/setup
@@ -16,7 +16,7 @@ test: setup lint
 	.build/release/simulate --seeds 2000
 	.build/release/simulate --seeds 1000 --all-bugs
 	.build/release/simulate --seeds 50 --crash-points
-	python3 Tests/Fleet/run_tests.py
+	python3 Tests/Fleet/run_tests.py --matrix docs/fault-matrix.md
 
 # Five real hosts, a canary rollout under load, then one that goes bad and undoes itself.
 demo: setup build
@@ -32,6 +32,11 @@ simulate: build
 	.build/release/simulate --seeds $(SEEDS)
 	.build/release/simulate --seeds 1000 --all-bugs
 	.build/release/simulate --seeds 200 --crash-points
+
+# Rollouts on real hosts, the controllers of which are killed again and again.
+ROLLOUTS = 100
+endurance: setup build
+	python3 Tests/Fleet/endurance.py --rollouts $(ROLLOUTS)
 
 lint:
 	swift format lint --strict --recursive Sources Tests Package.swift

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import atexit
+import copy
 import functools
 import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,11 +97,12 @@ class Outcome:
 class Command:
     """A `switchyard` command under way."""
 
-    def __init__(self, arguments: list[str], **environment: str) -> None:
+    def __init__(self, arguments: list[str], prefix: Sequence[str] = (), **environment: str) -> None:
         self._out = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
         self._err = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
-        self.process = subprocess.Popen([str(PROGRAM), *arguments], stdin=subprocess.DEVNULL, stdout=self._out,
-                                        stderr=self._err, start_new_session=True, env={**os.environ, **environment})
+        self.process = subprocess.Popen([*prefix, str(PROGRAM), *arguments], stdin=subprocess.DEVNULL,
+                                        stdout=self._out, stderr=self._err, start_new_session=True,
+                                        env={**os.environ, **environment})
 
     def end(self, within: float = LONGEST) -> Outcome:
         try:
@@ -124,6 +127,15 @@ class Command:
         self.process.kill()
         self.process.wait()
 
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """It sleeps meanwhile, and knows nothing of it."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
     def interrupt(self) -> None:
         """Ctrl-C."""
         self.process.send_signal(signal.SIGINT)
@@ -142,6 +154,8 @@ class Site:
         self.archives = archives
         self.inventory = fleet.describe()["inventory"][login]  # type: ignore[index]
         self.state = folder / f"state-{login}"
+        self.prefix: list[str] = []
+        self.environment: dict[str, str] = {}
         self._files = 0
 
     def write(self, content: dict[str, Any]) -> str:
@@ -151,8 +165,20 @@ class Site:
         path.write_text(json.dumps(content), encoding="utf-8")
         return str(path)
 
+    def seen_from(self, state: Path, *prefix: str, **environment: str) -> Site:
+        """The same hosts as another controller's machine would see them; `prefix` is what starts its programs."""
+        other = copy.copy(self)
+        other.state, other.prefix, other.environment = state, list(prefix), environment
+        return other
+
+    def copy_state(self, name: str) -> Path:
+        """The state folder as a backup, or a machine that lost its power, would have it."""
+        target = self.folder / name
+        shutil.copytree(self.state, target, ignore=shutil.ignore_patterns("*.sock"))
+        return target
+
     def command(self, *arguments: str) -> Command:
-        return Command([*arguments], SWITCHYARD_STATE=str(self.state))
+        return Command([*arguments], self.prefix, SWITCHYARD_STATE=str(self.state), **self.environment)
 
     def run(self, *arguments: str) -> Outcome:
         return self.command(*arguments).end()
@@ -187,6 +213,40 @@ class Site:
     def states(self, *rollout: str) -> dict[str, str]:
         return {host["host"]: host["state"] for host in self.status(*rollout)["hosts"]}
 
+    def records(self, agent: Agent, release: str) -> list[dict[str, Any]]:
+        """What the journal says of the newest rollout of a release, whoever writes to it meanwhile."""
+        query = ("SELECT payload FROM records WHERE rollout = (SELECT max(number) FROM rollouts WHERE agent = ? AND version = ?)"
+                 " ORDER BY sequence")
+        try:
+            with closing(sqlite3.connect(f"file:{self.state}/journal.sqlite?mode=ro", uri=True, timeout=10)) as journal:
+                rows = journal.execute(query, (agent.name, self.archives[release].version)).fetchall()
+        except sqlite3.OperationalError:  # not there yet
+            return []
+        return [json.loads(payload) for payload, in rows]
+
+    def steps(self, agent: Agent, release: str) -> list[tuple[str, str]]:
+        """The steps that were begun, with their hosts, in their order."""
+        begun = (record["entry"].get("intent", {}).get("_0", {}).get("perform") for record in self.records(agent, release))
+        return [(f"h{step['host'] + 1}", next(iter(step["_2"]))) for step in begun if step]
+
+    def soaked(self, agent: Agent, release: str, host: str = "h1") -> float:
+        """The seconds between the beginning of a host's last soak and its end, by the clock in the journal's records."""
+        began = ended = 0
+        for record in self.records(agent, release):
+            entry = record["entry"]
+            begun = entry.get("intent", {}).get("_0", {}).get("perform", {})
+            over = entry.get("event", {}).get("_0", {}).get("event", {}).get("step", {})
+            if f"h{begun.get('host', -1) + 1}" == host and "soak" in begun["_2"]:
+                began, ended = record["wall"], 0
+            elif f"h{over.get('host', -1) + 1}" == host and "soaked" in over["_2"]:
+                ended = record["wall"]
+        return (ended - began) / 1000
+
+    def await_step(self, agent: Agent, release: str, step: str, host: str = "h1", within: float = 60) -> None:
+        """Until the journal says that a step begins, at once: what a test does then comes in the midst of it."""
+        if not wait_until(lambda: (host, step) in self.steps(agent, release), within, pause=0.003):
+            raise AssertionError(f"{step} on {host} was not begun within {within:g} s: {self.steps(agent, release)}")
+
     def answer(self, agent: Agent, host: str, port: int | None = None) -> str:
         """The version that clients get on a host, or what went wrong."""
         address = self.fleet.network.ipv4(self.fleet.host(host).number)
@@ -207,6 +267,20 @@ class Site:
         said = self.on_host(host, "/opt/switchyard/bin/switchyard-host", "status", agent.name, "--json")
         record: dict[str, Any] = json.loads(said)
         return record
+
+    def unit(self, host: str, agent: Agent, slot: str) -> dict[str, Any]:
+        """How the host sees a slot's unit."""
+        return next(dict(entry["unit"]) for entry in self.on_record(host, agent)["slots"] if entry["slot"] == slot)
+
+    def starts(self, host: str, agent: Agent, slot: str) -> int:
+        """How often a slot's unit was started, as systemd noted it."""
+        lines = self.on_host(host, "journalctl", "-u", f"{agent.name}-{slot}.service", "-o", "cat", "--no-pager").splitlines()
+        return sum(line.startswith("Started ") for line in lines)
+
+    def inside(self, agent: Agent, host: str) -> str:
+        """What a client on the host itself gets: also where the host is cut off."""
+        said = self.on_host(host, "curl", "--silent", "--max-time", "2", f"http://127.0.0.1:{agent.public}/")
+        return str(json.loads(said)["version"]) if said.startswith("{") else "nothing"
 
     def traces(self, host: str) -> list[str]:
         """All that Switchyard could have changed on a host: files with size and time, folders, firewall, processes."""
@@ -302,6 +376,17 @@ class RolloutTest(unittest.TestCase):
     def assert_serving(self, agent: Agent, version: str) -> None:
         self.assertEqual(self.site.answers(agent), {host.name: version for host in self.fleet.hosts})
 
+    def assert_agreement(self, agent: Agent, old: str = "1.0.0", new: str = "2.0.0") -> None:
+        """What the rollout says of each host, what the host has on record and what clients get are one, and final."""
+        for host in self.site.status()["hosts"]:
+            name, is_new = host["host"], host["state"] == "promoted"
+            record = self.site.on_record(name, agent)
+            phase = record.get("flip", {}).get("phase")
+            self.assertIn(host["state"], ("promoted", "restored", "pending", "failed", "skipped"), host)
+            self.assertEqual(self.site.answer(agent, name), new if is_new else old, host)
+            self.assertEqual(record["owner"], "green" if is_new else "blue", host)
+            self.assertIn(phase, ("promoted",) if is_new else ("reverted", "promoted", None), host)
+
     def assert_load(self, report: dict[str, Any], versions: list[list[str]]) -> None:
         """No request failed, and each host's clients got these versions one after the other."""
         failures = [(target["url"], target["failures"][:3]) for target in report["targets"] if target["failed"]]
@@ -316,6 +401,10 @@ class RolloutTest(unittest.TestCase):
         listening = ["ss", "-Hltn", f"sport = :{agent.slots[slot]}"]
         self.wait_for("the squatter", lambda: bool(self.site.on_host(host, *listening)))
         return unit
+
+    def await_answer(self, agent: Agent, host: str, version: str, within: float = 60) -> None:
+        """Until clients get a version, or those on the host itself where it is cut off."""
+        self.wait_for(f"{version} on {host}", lambda: self.site.inside(agent, host) == version, within)
 
     def wait_for(self, what: str, condition: Callable[[], bool], within: float = 60) -> None:
         self.assertTrue(wait_until(condition, within, pause=0.1), f"{what}: not within {within:g} s")

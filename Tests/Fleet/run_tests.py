@@ -2,8 +2,10 @@
 """Run the tests of this folder: each class in a process of its own, on hosts of its own, a few at a time.
 
 run_tests.py [--jobs N] [--list] [PATTERN…]     PATTERN: part of FILE.CLASS.TEST; all tests without one
+run_tests.py [--jobs N] --matrix FILE           all tests; the fault matrix with their outcomes is written to FILE
 
-Prints each test as it ends and a closing line. Exit 0: all passed; 1: some did not; 2: this machine can't boot hosts.
+Prints each test as it ends and a closing line. Exit 0: all passed; 1: some did not, or a row of the matrix was
+shown by none; 2: this machine can't boot hosts.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from typing import TextIO
 
 from fleet import Interrupted, raise_on_signals, sweep
 from fleetkit import preconditions
+from fleetkit.run import write_whole
+from matrix import Matrix, covered
 
 HERE = Path(__file__).resolve().parent
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
@@ -39,16 +43,15 @@ class Reporter(unittest.TestResult):
         self._stream = stream
         self._began = time.monotonic()
         self._problems: list[str] = []
-        self._skipped = False
+        self._outcome = "passed"
 
     def startTest(self, test: unittest.TestCase) -> None:
         super().startTest(test)
-        self._began, self._problems, self._skipped = time.monotonic(), [], False
+        self._began, self._problems, self._outcome = time.monotonic(), [], "passed"
 
     def stopTest(self, test: unittest.TestCase) -> None:
         super().stopTest(test)
-        outcome = "failed" if self._problems else "skipped" if self._skipped else "passed"
-        self._tell(test.id(), outcome, self._problems)
+        self._tell(test.id(), "failed" if self._problems else self._outcome, self._problems)
 
     def addFailure(self, test: unittest.TestCase, err: ExceptionInfo) -> None:
         super().addFailure(test, err)
@@ -67,7 +70,10 @@ class Reporter(unittest.TestResult):
             self._tell(test.id(), "failed", self._problems)
 
     def addSkip(self, test: unittest.TestCase, reason: str) -> None:
-        self._skipped = True
+        self._outcome = "skipped"
+
+    def addExpectedFailure(self, test: unittest.TestCase, err: ExceptionInfo) -> None:
+        self._outcome = "known to fail"
 
     def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:
         self._problems.append("passed, and was said to fail")
@@ -86,20 +92,22 @@ def cases(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
             yield part
 
 
-def find(patterns: list[str]) -> dict[str, list[str]]:
-    """The tests to run, by class; those with most hosts first, for they take longest."""
+def find(patterns: list[str]) -> tuple[dict[str, list[str]], Matrix]:
+    """The tests to run, by class, those with most hosts first, for they take longest; and the matrix that they show."""
     loader = unittest.TestLoader()
     found: dict[str, list[str]] = {}
     sizes: dict[str, int] = {}
+    shown = {}
     for case in cases(loader.discover(str(HERE))):
         name = case.id()
         if not patterns or any(pattern in name for pattern in patterns):
             group = name.rpartition(".")[0]
             found.setdefault(group, []).append(name)
             sizes[group] = getattr(case, "hosts", 0)
+            shown[name] = covered(case)
     if loader.errors:
         raise SystemExit("\n".join(loader.errors))
-    return dict(sorted(found.items(), key=lambda item: (-sizes[item[0]], -len(item[1]))))
+    return dict(sorted(found.items(), key=lambda item: (-sizes[item[0]], -len(item[1])))), Matrix(shown)
 
 
 def work(names: list[str]) -> int:
@@ -121,7 +129,8 @@ class Run:
         self._lock = threading.Lock()
         self._workers: set[subprocess.Popen[str]] = set()
         self._stopping = False
-        self.counts = {"passed": 0, "failed": 0, "skipped": 0}
+        self.counts = {"passed": 0, "failed": 0, "skipped": 0, "known to fail": 0}
+        self.outcomes: dict[str, str] = {}
 
     def run(self, jobs: int) -> None:
         threads = [threading.Thread(target=self._take) for _ in range(jobs)]
@@ -172,7 +181,8 @@ class Run:
             told += 1
             with self._lock:
                 self.counts[report["outcome"]] += 1
-                mark = {"passed": "ok    ", "failed": "FAILED", "skipped": "skip  "}[report["outcome"]]
+                self.outcomes[report["test"]] = report["outcome"]
+                mark = {"passed": "ok    ", "failed": "FAILED", "skipped": "skip  ", "known to fail": "known "}[report["outcome"]]
                 print(f"{mark} {report['seconds']:6.1f} s  {report['test']}", flush=True)
                 if report["text"]:
                     print(textwrap.indent(report["text"].rstrip(), " " * 7), flush=True)
@@ -185,11 +195,14 @@ def main() -> int:
     parser.add_argument("patterns", nargs="*", metavar="PATTERN")
     parser.add_argument("--jobs", type=int, default=min(4, (os.cpu_count() or 1) + 1), help="classes at a time")
     parser.add_argument("--list", action="store_true", help="only say which tests there are")
+    parser.add_argument("--matrix", type=Path, metavar="FILE", help="write the fault matrix there (only with all tests)")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work:
         return work(arguments.patterns)
-    groups = find(arguments.patterns)
+    if arguments.matrix and arguments.patterns:
+        parser.error("--matrix: the matrix tells of all tests")
+    groups, matrix = find(arguments.patterns)
     if arguments.list:
         print("\n".join(name for names in groups.values() for name in names))
         return 0
@@ -207,9 +220,15 @@ def main() -> int:
     finally:
         sweep()
     counts = run.counts
-    skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
-    print(f"{counts['passed']} passed, {counts['failed']} failed{skipped} in {time.monotonic() - began:.0f} s", flush=True)
-    return 1 if counts["failed"] or not counts["passed"] else 0
+    others = "".join(f", {counts[other]} {other}" for other in ("skipped", "known to fail") if counts[other])
+    print(f"{counts['passed']} passed, {counts['failed']} failed{others} in {time.monotonic() - began:.0f} s", flush=True)
+    unshown = []
+    if arguments.matrix:
+        write_whole(arguments.matrix, matrix.table(run.outcomes))
+        unshown = matrix.missing(run.outcomes)
+        if unshown:
+            print(f"rows of the fault matrix that no test showed: {', '.join(map(str, unshown))}", flush=True)
+    return 1 if counts["failed"] or not counts["passed"] or unshown else 0
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import unittest
 
+from matrix import covers
 from rollouts import INVALID, ROLLED_BACK, RolloutTest
 
 HOSTILE = ("absolute", "dotdot", "symlink-out", "symlink-absolute", "symlink-through", "hardlink-out", "device", "fifo",
@@ -12,6 +13,7 @@ HOSTILE = ("absolute", "dotdot", "symlink-out", "symlink-absolute", "symlink-thr
 
 
 class HostileArchives(RolloutTest):
+    @covers(17)
     def test_each_is_refused_and_leaves_nothing(self) -> None:
         agent = self.installed()
         free = self.free("h1")

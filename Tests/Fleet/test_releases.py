@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import unittest
+from typing import Any
 
-from rollouts import PROMOTED, ROLLED_BACK, Agent, RolloutTest, policy
+from matrix import covers
+from rollouts import PROMOTED, ROLLED_BACK, RolloutTest, policy
 
 # Enough for a good release, and soon over for a bad one.
 SHORT_GATE = {"successes": 3, "interval": "200ms", "timeout": "1s", "deadline": "4s"}
@@ -96,9 +98,9 @@ class GoodReleasesAsPlainUser(GoodReleases):
 
 
 class BadReleases(RolloutTest):
-    def refused(self, release: str) -> str:
+    def refused(self, release: str, **fields: Any) -> str:
         """The release is tried on the canary alone, never gets a client, and is undone; the value is the reason."""
-        agent = self.installed()
+        agent = self.installed(**fields)
         other = self.site.traces("h2")
         with self.site.load(agent) as finish:
             outcome = self.site.roll_out(agent, release, policy(gate=SHORT_GATE))
@@ -116,19 +118,29 @@ class BadReleases(RolloutTest):
         self.assertIn("h1", outcome.said)
         return str(canary["reason"])
 
-    def test_never_healthy(self) -> None:
+    @covers(28)
+    def test_a_release_that_is_never_healthy_is_undone_on_the_canary_and_touches_no_other_host(self) -> None:
         self.assertIn("503", self.refused("agent-never-healthy"))
 
-    def test_exits_at_once(self) -> None:
+    @covers(19)
+    def test_a_candidate_that_exits_at_once_is_undone(self) -> None:
         self.refused("agent-exits")
 
-    def test_hangs_with_the_port_open(self) -> None:
+    @covers(19)
+    def test_a_candidate_that_crashes_again_and_again_is_undone(self) -> None:
+        reason = self.refused("agent-crashes", environment={"SICKLY_AFTER": "0.3"})
+        self.assertIn("green", reason)
+
+    @covers(20)
+    def test_a_candidate_that_hangs_with_its_port_open_is_undone(self) -> None:
         self.refused("agent-hangs")
 
-    def test_200_but_another_version(self) -> None:
+    @covers(21)
+    def test_a_candidate_that_answers_with_another_version_is_undone(self) -> None:
         self.assertIn("0.0.0-wrong", self.refused("agent-wrong-version"))
 
-    def test_flapping(self) -> None:
+    @covers(22)
+    def test_a_candidate_that_flaps_never_passes_and_is_undone(self) -> None:
         self.refused("agent-flapping")
 
     def test_slow_start_beyond_the_deadline(self) -> None:
@@ -153,6 +165,7 @@ class BadReleases(RolloutTest):
         status = self.assert_end(outcome, ROLLED_BACK, "rolled_back")
         self.assertEqual([host["state"] for host in status["hosts"]], ["restored", "pending"])
         self.assert_serving(agent, "1.0.0")
+        self.wait_for("the candidate's end", lambda: self.site.unit("h1", agent, "green")["activeState"] == "inactive")
         canary, other = report["targets"]
         self.assertEqual(other["failed"], 0)
         self.assertEqual([entry["version"] for entry in canary["versions"]], ["1.0.0", sick, "1.0.0"])
@@ -165,10 +178,12 @@ class BadReleases(RolloutTest):
     def test_crashes_in_the_soak(self) -> None:
         self.sick_in_the_soak("agent-crashes")
 
-    def test_crashes_in_the_soak_with_the_controller_killed(self) -> None:
+    @covers(37)
+    def test_a_candidate_that_crashes_in_the_soak_without_a_controller_is_undone_by_the_host(self) -> None:
         self.sick_in_the_soak("agent-crashes", kill=True)
 
-    def test_turns_unhealthy_in_the_soak(self) -> None:
+    @covers(25)
+    def test_a_candidate_that_turns_unhealthy_in_the_soak_is_rolled_back(self) -> None:
         self.sick_in_the_soak("agent-sickens")
 
     def test_fails_every_request_in_the_soak(self) -> None:

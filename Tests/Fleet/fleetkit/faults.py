@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 from .host import Faults, Host
-from .run import FleetError
+from .run import FleetError, run
 
 DROPS = "fleet_drop"  # the table of the firewall that drops ports
 
@@ -80,10 +80,17 @@ def allow_port(host: Host, port: str) -> None:
     ))
 
 
+def drop_ssh(host: Host) -> None:
+    """End every SSH connection that stands, as a middlebox that forgets them would; new ones are taken."""
+    listed = run(host.argv_inside(["ps", "-C", "sshd", "-o", "pid=,args="])).stdout.splitlines()
+    pids = [line.split()[0] for line in listed if "[listener]" not in line]
+    run(host.argv_inside(["kill", "-KILL", *pids]), check=False)  # some may have ended meanwhile
+
+
 FAULTS: dict[str, Callable[..., None]] = {
     "cut": cut, "heal": heal, "slow": slow, "kill": kill, "boot": boot, "reboot": reboot,
     "disk-full": disk_full, "disk-free": disk_free, "flush-firewall": flush_firewall,
-    "drop-port": drop_port, "allow-port": allow_port,
+    "drop-port": drop_port, "allow-port": allow_port, "drop-ssh": drop_ssh,
 }
 
 
