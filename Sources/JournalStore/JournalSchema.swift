@@ -38,6 +38,11 @@ enum JournalSchema {
         "\(path) has format \(version), and this program knows formats up to \(Self.version)",
         hint: "use the newer program that wrote it, or name another folder with --state")
     }
+    guard version >= 1 else {
+      throw JournalError(
+        "\(path) has format \(version), which no program has ever written: it is damaged",
+        hint: JournalFailures.restore)
+    }
     return true
   }
 

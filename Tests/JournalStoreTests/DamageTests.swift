@@ -92,7 +92,7 @@ import Testing
     try scratch.raw(
       "UPDATE records SET payload = ?, hash = ? WHERE sequence = 1",
       [Data(payload), Data(RecordChain.hash(payload, after: root))])
-    #expect(await error().contains("record 1 of rollout r-1 has version 2"))
+    #expect(await error().contains("record 1 of rollout r-1 in the journal can't be read: it has version 2"))
   }
 
   @Test("A record with a sound hash and a text of another record, or none, is named")
