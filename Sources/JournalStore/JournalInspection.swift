@@ -42,7 +42,7 @@ public struct RolloutInspection: Sendable {
 enum FileCheck {
   /// What is wrong; empty where nothing is.
   static func damage(_ db: Database) throws -> [String] {
-    try sqlite(db) + strays(db)
+    try sqlite(db) + JournalSchema.differences(db) + strays(db)
   }
 
   private static func sqlite(_ db: Database) throws -> [String] {

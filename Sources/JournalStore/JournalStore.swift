@@ -201,7 +201,8 @@ public final class JournalStore: Journal, Sendable {
       var value: Value?
       try db.inTransaction(.deferred) {
         value = try body(db)
-        return .commit
+        // There is nothing to commit, and SQLite commits nothing once it has met damage.
+        return .rollback
       }
       try still?.check()
       guard let value else { throw JournalError("nothing was read", hint: "report this as a bug") }

@@ -51,7 +51,7 @@ struct ListedRollout: Sendable {
     if case .blob(let head) = value("head") { self.head = [UInt8](head) } else { head = nil }
     copies =
       ["id", "agent", "version", "policy"].map { ($0, text($0)) }
-      + [("created", number("created").map { "\($0)" })]
+      + [("time", number("created").map { "\($0)" })]
   }
 
   /// Where the row says otherwise than the rollout's first record.

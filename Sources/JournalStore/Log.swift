@@ -84,6 +84,10 @@ struct Log {
 
   /// At most `limit` records behind number `sequence`.
   func records(after sequence: Int64, limit: Int, _ db: Database) throws -> [JournalRecord] {
+    // A rollout is never without its plan.
+    guard last > 0 else {
+      throw RecordDamage.damaged("the list of rollouts names \(last) as the last one").error(of: rollout, 1)
+    }
     guard limit > 0, sequence < last else { return [] }
     let start = max(sequence, 0)
     var check = ChainCheck(after: start, hash: try hash(of: start, db))
@@ -104,7 +108,7 @@ struct Log {
       }
     }
     try checkEnd(
-      at: check.place, check.candidates.first, isWhole: records.count < limit || check.place == last)
+      at: check.place, check.candidates.first, isWhole: records.count < limit || check.place >= last)
     return records
   }
 

@@ -60,7 +60,7 @@ struct RolloutReport: Encodable {
 
     var line: StyledText {
       let numbers = through == sequence ? "record \(sequence)" : "records \(sequence) to \(through)"
-      return StyledText("  \(numbers): \(why); \(hint)", .bad)
+      return StyledText("  \(numbers): \(why)", .bad)
     }
   }
 
@@ -104,6 +104,10 @@ struct RolloutReport: Encodable {
     }
     guard let damage = record.damage else {
       readable += 1
+      return
+    }
+    if let before = damaged.last, before.through == record.sequence - 1, before.why == damage.why {
+      damaged[damaged.count - 1].through = record.through
       return
     }
     damaged.append(
