@@ -114,7 +114,7 @@ let package = Package(
     tests(
       "SSHTransportTests", ["EventLoop", "HostProtocol", "Ports", "RolloutModel", "SSHTransport"],
       exclude: ["Programs"]),
-    tests("JournalStoreTests", ["JournalStore", "Ports", "RolloutModel", grdb]),
+    tests("JournalStoreTests", ["JournalStore", "Ports", "RolloutModel", grdb], exclude: ["Golden"]),
     tests("RolloutEngineTests", ["ControllerMachine", "RolloutEngine", "RolloutModel"]),
     tests("SimulatorTests", ["HostSteps", "RolloutModel", "Simulator"]),
   ]

@@ -16,7 +16,9 @@ struct Switchyard: AsyncParsableCommand {
       `switchyard --version` tells the program's own version; `switchyard --generate-completion-script bash` (or zsh, fish) \
       prints completions for a shell.
       """,
-    subcommands: [RolloutCommand.self, PolicyCommand.self, HostsCommand.self, SimulateVerb.self])
+    subcommands: [
+      RolloutCommand.self, PolicyCommand.self, HostsCommand.self, JournalCommand.self, SimulateVerb.self,
+    ])
 }
 
 /// Runs the program: arguments in, exit code out.

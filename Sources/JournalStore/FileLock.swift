@@ -12,7 +12,11 @@ final class FileLock: Sendable {
     guard file >= 0 else { throw StateFolder.unusable(path, "can't open the lock \(path)", errno) }
   }
 
-  deinit { close(file) }
+  deinit {
+    // Lifted, and not only let go of: a child that this process is just starting has the file open until it runs.
+    unlock()
+    close(file)
+  }
 
   /// Takes the lock where nobody has it.
   func tryLock() -> Bool {

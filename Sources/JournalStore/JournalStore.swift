@@ -16,10 +16,13 @@ public final class JournalStore: Journal, Sendable {
   private let queue: DatabaseQueue
   /// Nil where the journal was opened for reading alone.
   private let writers: FileLock?
+  /// Nil where SQLite sees to it that nobody writes during a read.
+  private let still: StillFile?
 
   /// Opens the journal in a folder, both made where they are missing, for their owner alone. Blocks for a few file operations.
   public init(directory: String) throws(JournalError) {
     try StateFolder.make(directory)
+    still = nil
     path = StateFolder.journal(in: directory)
     let writers = try FileLock(opening: StateFolder.writersLock(in: directory))
     self.writers = writers
@@ -61,16 +64,32 @@ public final class JournalStore: Journal, Sendable {
     }
     let path = path
     do {
-      queue = try DatabaseQueue(path: path, configuration: Self.configuration(readonly: true))
-      try queue.inDatabase { db in
-        guard try JournalSchema.isReady(db, path: path) else {
-          throw JournalError(
-            "\(path) is empty", hint: "start a rollout first, or name the right folder with --state")
-        }
-      }
+      (queue, still) = try Self.openForReading(path, in: directory)
     } catch {
       throw JournalFailures.error(error, doing: "open", path: path)
     }
+  }
+
+  private static func openForReading(
+    _ path: String, in directory: String
+  ) throws -> (DatabaseQueue, StillFile?) {
+    do {
+      return (try openForReading(path, named: path), nil)
+    } catch let error as DatabaseError where error.resultCode == .SQLITE_CANTOPEN {
+      guard let still = StillFile(path, in: directory) else { throw error }
+      return (try openForReading(path, named: still.uri), still)
+    }
+  }
+
+  private static func openForReading(_ path: String, named name: String) throws -> DatabaseQueue {
+    let queue = try DatabaseQueue(path: name, configuration: configuration(readonly: true))
+    try queue.inDatabase { db in
+      guard try JournalSchema.isReady(db, path: path) else {
+        throw JournalError(
+          "\(path) is empty", hint: "start a rollout first, or name the right folder with --state")
+      }
+    }
+    return queue
   }
 
   private static func configuration(readonly: Bool) -> Configuration {
@@ -125,6 +144,25 @@ public final class JournalStore: Journal, Sendable {
     try await read { db in try Log.get(rollout, db).records(after: sequence, limit: limit, db) }
   }
 
+  /// What is in the file, damaged or not: of one rollout, or of all. With `checkingFile`, SQLite's own check of the whole file is
+  /// made, too. Throws where not even the list of rollouts can be looked for.
+  public func inspect(
+    _ selection: RolloutSelection, checkingFile: Bool = false
+  ) async throws(JournalError) -> JournalInspection {
+    try await read { db in
+      let (rows, damage) = try ListedRollout.all(db)
+      let chosen =
+        switch selection {
+        case .all: rows
+        case .newest: Array(rows.prefix(1))
+        case .named(let id): rows.filter { $0.id == id }
+        }
+      return JournalInspection(
+        damage: (checkingFile ? try FileCheck.damage(db) : []) + damage,
+        rollouts: try chosen.map { try RolloutInspection($0, of: self, db) })
+    }
+  }
+
   /// The rollouts that are meant, the newest first.
   public func rollouts(_ selection: RolloutSelection = .all) async throws(JournalError) -> [RolloutSummary] {
     try await read { db in
@@ -155,15 +193,18 @@ public final class JournalStore: Journal, Sendable {
   }
 
   /// One view of the journal, whatever is written meanwhile.
-  private func read<Value: Sendable>(
+  func read<Value: Sendable>(
     _ body: @escaping @Sendable (Database) throws -> Value
   ) async throws(JournalError) -> Value {
-    try await onItsThread("read") { db in
+    let still = still
+    return try await onItsThread("read") { db in
       var value: Value?
       try db.inTransaction(.deferred) {
         value = try body(db)
-        return .commit
+        // There is nothing to commit, and SQLite commits nothing once it has met damage.
+        return .rollback
       }
+      try still?.check()
       guard let value else { throw JournalError("nothing was read", hint: "report this as a bug") }
       return value
     }

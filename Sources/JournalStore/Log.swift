@@ -84,48 +84,50 @@ struct Log {
 
   /// At most `limit` records behind number `sequence`.
   func records(after sequence: Int64, limit: Int, _ db: Database) throws -> [JournalRecord] {
+    // A rollout is never without its plan.
+    guard last > 0 else {
+      throw RecordDamage.damaged("the list of rollouts names \(last) as the last one").error(of: rollout, 1)
+    }
     guard limit > 0, sequence < last else { return [] }
-    var place = max(sequence, 0)
-    var previous = try hash(of: place, db)
+    let start = max(sequence, 0)
+    var check = ChainCheck(after: start, hash: try hash(of: start, db))
     var records: [JournalRecord] = []
     let rows = try Row.fetchCursor(
       db,
       sql:
         "SELECT sequence, payload, hash FROM records WHERE rollout = ? AND sequence > ? ORDER BY sequence LIMIT ?",
-      arguments: [number, place, limit])
+      arguments: [number, start, limit])
     while let row = try rows.next() {
-      place += 1
-      guard try row.number("sequence") == place else {
-        throw RecordChain.damaged(rollout, place, "it is missing")
+      guard try row.number("sequence") == check.next else {
+        throw RecordDamage.missing.error(of: rollout, check.next)
       }
-      let payload = try row.bytes("payload")
-      let hash = try row.bytes("hash")
-      guard let before = previous, RecordChain.hash(payload, after: before) == hash else {
-        throw RecordChain.damaged(rollout, place, "its hash does not fit")
+      let stored = StoredRecord(payload: try row.bytes("payload"), hash: try row.bytes("hash"))
+      switch check.take(stored).outcome {
+      case .success(let found): records.append(found.record)
+      case .failure(let damage): throw damage.error(of: rollout, check.place)
       }
-      previous = hash
-      records.append(try RecordChain.decode(payload, of: rollout, sequence: place))
     }
-    try checkEnd(at: place, previous, isWhole: records.count < limit || place == last)
+    try checkEnd(
+      at: check.place, check.candidates.first, isWhole: records.count < limit || check.place >= last)
     return records
   }
 
   /// The last record must be the one that the rollout's row names.
   private func checkEnd(at place: Int64, _ hash: [UInt8]?, isWhole: Bool) throws {
     guard isWhole else { return }
-    guard place >= last else { throw RecordChain.damaged(rollout, place + 1, "it is missing") }
+    guard place >= last else { throw RecordDamage.missing.error(of: rollout, place + 1) }
     guard place == last, hash == head else { throw isDamaged(last) }
   }
 
   private func isDamaged(_ sequence: Int64) -> JournalError {
-    RecordChain.damaged(rollout, sequence, "it is not the last record that was written")
+    RecordDamage.damaged("it is not the last record that was written").error(of: rollout, sequence)
   }
 
   /// The hash behind which record `sequence` + 1 is chained; nil where that record is missing.
   private func hash(of sequence: Int64, _ db: Database) throws -> [UInt8]? {
     guard sequence > 0 else { return RecordChain.root(of: rollout) }
-    let hash = try Data.fetchOne(
+    let row = try Row.fetchOne(
       db, sql: "SELECT hash FROM records WHERE rollout = ? AND sequence = ?", arguments: [number, sequence])
-    return hash.map { [UInt8]($0) }
+    return try row.map { try $0.bytes("hash") }
   }
 }

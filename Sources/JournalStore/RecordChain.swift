@@ -1,6 +1,5 @@
 import Crypto
 import FoundationEssentials
-import Ports
 import RolloutModel
 
 /// The bytes of a record, and the chain of hashes over them: each hash is SHA-256 of the hash before it and the record's bytes.
@@ -38,37 +37,31 @@ enum RecordChain {
       Stored(version: version, sequence: record.sequence, wall: record.wall, entry: record.entry))
   }
 
-  static func decode(_ payload: [UInt8], of rollout: String, sequence: Int64) throws -> JournalRecord {
-    let decoder = JSONDecoder()
-    let found: Int
-    let stored: Stored
-    do {
-      found = try decoder.decode(StoredVersion.self, from: Data(payload)).version
-      guard found <= version else { throw newer(rollout, sequence, found) }
-      stored = try decoder.decode(Stored.self, from: Data(payload))
-    } catch let error as JournalError {
-      throw error
-    } catch {
-      throw damaged(
-        rollout, sequence, "its text can't be read: \(escapedForTerminal("\(error)", limit: 200))")
-    }
+  /// What a record's bytes say, where they are those of record `sequence`.
+  static func decode(_ payload: [UInt8], sequence: Int64) throws(RecordDamage) -> VersionedRecord {
+    let found = try decode(StoredVersion.self, payload).version
+    guard found <= version else { throw .newer(version: found) }
+    let stored = try decode(Stored.self, payload)
     guard stored.sequence == sequence else {
-      throw damaged(rollout, sequence, "its text says that it is record \(stored.sequence)")
+      throw .damaged("its text says that it is record \(stored.sequence)")
     }
-    return JournalRecord(sequence: sequence, wall: stored.wall, entry: stored.entry)
+    return VersionedRecord(
+      version: found, record: JournalRecord(sequence: sequence, wall: stored.wall, entry: stored.entry))
   }
 
-  static func damaged(_ rollout: String, _ sequence: Int64, _ why: String) -> JournalError {
-    JournalError(
-      "record \(sequence) of rollout \(rollout) in the journal is damaged: \(why)",
-      hint:
-        "restore journal.sqlite from a backup; the hosts are asked how they stand before anything is changed, and `switchyard hosts rollback` needs no journal"
-    )
+  private static func decode<Value: Decodable>(
+    _ type: Value.Type, _ payload: [UInt8]
+  ) throws(RecordDamage) -> Value {
+    do {
+      return try JSONDecoder().decode(type, from: Data(payload))
+    } catch {
+      throw .damaged("its text can't be read: \(escapedForTerminal("\(error)", limit: 200))")
+    }
   }
+}
 
-  private static func newer(_ rollout: String, _ sequence: Int64, _ found: Int) -> JournalError {
-    JournalError(
-      "record \(sequence) of rollout \(rollout) has version \(found), and this program reads versions up to \(version)",
-      hint: "use the newer program that wrote it")
-  }
+/// A record with the version of the form that it is stored in.
+struct VersionedRecord: Sendable {
+  var version: Int
+  var record: JournalRecord
 }

@@ -26,6 +26,6 @@ extension Row {
   private static func isDamaged(_ column: String) -> JournalError {
     JournalError(
       "the journal's file is damaged: there is a row without a proper \(column)",
-      hint: "restore journal.sqlite from a backup; `switchyard hosts rollback` needs no journal")
+      hint: JournalFailures.restore)
   }
 }

@@ -53,13 +53,16 @@ enum StateFolder {
     guard let first = rollout.utf8.first, first != UInt8(ascii: "."), first != UInt8(ascii: "-"),
       rollout.utf8.count <= 128
     else { return false }
-    return rollout.utf8.allSatisfy { byte in
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "-"):
-        true
-      default: false
-      }
+    return rollout.utf8.allSatisfy(isPlain)
+  }
+
+  /// Letters, digits, dots and dashes, which mean themselves wherever a path or a name is written.
+  static func isPlain(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "-"):
+      true
+    default: false
     }
   }
 

@@ -62,6 +62,20 @@ import Testing
     #expect(refused?.message.contains("record 9 of") == true)
   }
 
+  @Test(
+    "A list that names too early a record as the last one ends no log unnoticed", arguments: [-4, 0, 1, 3, 8])
+  func earlyEnd(last: Int) async throws {
+    try scratch.raw("UPDATE rollouts SET last = ?", [last])
+    for limit in 1...10 {
+      await #expect(throws: JournalError.self, "pages of \(limit)") {
+        var after: Int64 = 0
+        while let record = try await store.records(of: "r-1", after: after, limit: limit).last {
+          after = record.sequence
+        }
+      }
+    }
+  }
+
   @Test("A damaged hash is seen, and nothing is appended behind it")
   func damagedHash() async throws {
     try scratch.raw("UPDATE records SET hash = zeroblob(32) WHERE sequence = 9")
@@ -92,7 +106,7 @@ import Testing
     try scratch.raw(
       "UPDATE records SET payload = ?, hash = ? WHERE sequence = 1",
       [Data(payload), Data(RecordChain.hash(payload, after: root))])
-    #expect(await error().contains("record 1 of rollout r-1 has version 2"))
+    #expect(await error().contains("record 1 of rollout r-1 in the journal can't be read: it has version 2"))
   }
 
   @Test("A record with a sound hash and a text of another record, or none, is named")

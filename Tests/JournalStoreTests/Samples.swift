@@ -21,9 +21,19 @@ final class Scratch: Sendable {
 
   func makeStore() throws -> JournalStore { try JournalStore(directory: state) }
 
+  /// Puts all of the write-ahead log into the journal's file, so that the file alone is the journal.
+  func checkpoint() throws {
+    try DatabaseQueue(path: StateFolder.journal(in: state)).inDatabase { db in
+      let row = try #require(try Row.fetchOne(db, sql: "PRAGMA wal_checkpoint(TRUNCATE)"))
+      #expect(row[0] == 0)
+    }
+  }
+
   /// The journal's tables behind the journal's back.
   func raw(_ sql: String, _ arguments: StatementArguments = []) throws {
-    try DatabaseQueue(path: StateFolder.journal(in: state)).write { db in
+    var configuration = Configuration()
+    configuration.foreignKeysEnabled = false
+    try DatabaseQueue(path: StateFolder.journal(in: state), configuration: configuration).write { db in
       try db.execute(sql: sql, arguments: arguments)
     }
   }

@@ -67,6 +67,36 @@ import Testing
   }
 
   @Test(
+    "On a read-only file system a journal is read as it lies there, and nobody may write to it meanwhile",
+    .enabled(if: geteuid() == 0))
+  func readOnly() async throws {
+    let store = try scratch.makeStore()
+    try await store.create(try makePlan("r-1"), wall: 0)
+    try scratch.checkpoint()
+    // A name that an address must escape.
+    let still = scratch.path + "/a #b?%41ä"
+    #expect(mkdir(still, 0o700) == 0)
+    guard mount("none", still, "tmpfs", 0, "size=512k") == 0 else {
+      // A container may not mount: then there is no such file system to be had.
+      return
+    }
+    defer { umount2(still, Int32(MNT_DETACH)) }
+    try FileManager.default.copyItem(
+      atPath: StateFolder.journal(in: scratch.state), toPath: StateFolder.journal(in: still))
+    #expect(mount("none", still, "tmpfs", UInt(MS_REMOUNT | MS_RDONLY), "size=512k") == 0)
+    let reader = try JournalStore(reading: still)
+    #expect(try await reader.records(of: "r-1", limit: 9).count == 1)
+    let inspection = try await reader.inspect(.all, checkingFile: true)
+    #expect(inspection.damage.isEmpty && inspection.rollouts.count == 1)
+    #expect(throws: JournalError.self) { try JournalStore(directory: still) }
+
+    #expect(mount("none", still, "tmpfs", UInt(MS_REMOUNT), "size=512k") == 0)
+    try await JournalStore(directory: still).append([entry(2)], to: "r-1", wall: 0)
+    let said = await #expect(throws: JournalError.self) { try await reader.records(of: "r-1", limit: 9) }
+    #expect(said?.message.contains("somebody writes to the journal") == true)
+  }
+
+  @Test(
     "A full disk is said so; what was there stays, and once there is room the log goes on",
     .enabled(if: geteuid() == 0))
   func fullDisk() async throws {

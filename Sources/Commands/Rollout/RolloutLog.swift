@@ -49,9 +49,10 @@ extension JournalEntry {
 
 /// One record for people.
 struct LogLine {
-  private let plan: Plan
+  private let plan: Plan?
 
-  init(_ plan: Plan) { self.plan = plan }
+  /// A line that names the hosts of a plan; where the plan is lost, hosts go by their places.
+  init(_ plan: Plan?) { self.plan = plan }
 
   /// Nil where the record says nothing to a person, or is about another host.
   func text(of record: JournalRecord, host: String?) -> String? {
@@ -104,7 +105,9 @@ struct LogLine {
   }
 
   private func name(_ place: Int, _ host: String?) -> String? {
-    guard plan.hosts.indices.contains(place) else { return nil }
+    guard let plan, plan.hosts.indices.contains(place) else {
+      return host == nil ? "the host at place \(place)" : nil
+    }
     let name = plan.hosts[place].name
     return host == nil || host == name ? name : nil
   }

@@ -29,11 +29,16 @@ enum Output {
 
   /// One JSON value on one line, or indented.
   static func json(_ value: some Encodable, pretty: Bool = true) throws {
+    write(try jsonText(value, pretty: pretty), to: STDOUT_FILENO)
+  }
+
+  /// The same with its line break, for whoever writes it elsewhere.
+  static func jsonText(_ value: some Encodable, pretty: Bool) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting =
       pretty
       ? [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
-    write(escapedJSON(String(decoding: try encoder.encode(value), as: UTF8.self)) + "\n", to: STDOUT_FILENO)
+    return escapedJSON(String(decoding: try encoder.encode(value), as: UTF8.self)) + "\n"
   }
 
   /// The same JSON with escapes for what JSON allows and a terminal obeys: C1 controls and marks that turn text around.

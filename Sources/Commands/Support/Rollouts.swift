@@ -50,7 +50,24 @@ struct Rollouts {
   func find(_ id: String?) async throws -> RolloutSummary {
     let found = try await store.rollouts(id.map(RolloutSelection.named) ?? .newest)
     if let found = found.first { return found }
-    throw CommandError.invalid(
+    throw unknown(id)
+  }
+
+  /// What is in the journal's file, damaged or not, of a rollout that is there, or of all.
+  func inspect(
+    _ selection: RolloutSelection, checkingFile: Bool = false
+  ) async throws -> JournalInspection {
+    let found = try await store.inspect(selection, checkingFile: checkingFile)
+    guard found.rollouts.isEmpty, found.damage.isEmpty else { return found }
+    switch selection {
+    case .all: return found
+    case .newest: throw unknown(nil)
+    case .named(let id): throw unknown(id)
+    }
+  }
+
+  private func unknown(_ id: String?) -> CommandError {
+    CommandError.invalid(
       id.map {
         "no rollout \(escapedForTerminal($0)) in \(escapedForTerminal(directory)); `switchyard rollout list` shows those there are"
       }

@@ -13,16 +13,16 @@ enum Program {
     var errors: String
   }
 
-  /// Runs the program with files as its output, so that neither end waits for the other.
+  /// Runs the program, or another one, with files as its output, so that neither end waits for the other.
   ///
   /// The environment is empty but for what is given and a home folder: nothing of this machine gets in.
   static func run(
-    _ arguments: [String], in folder: Folder, environment: [String: String] = [:]
+    _ arguments: [String], of program: String? = nil, in folder: Folder, environment: [String: String] = [:]
   ) async throws -> Outcome {
     let number = folder.next()
     let (output, errors) = (folder.path("\(number).out"), folder.path("\(number).err"))
     let code = try await wait(
-      spawn(arguments, folder: folder, environment: environment) { actions in
+      spawn(arguments, of: program, folder: folder, environment: environment) { actions in
         posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output, O_WRONLY | O_CREAT, 0o600)
         posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, errors, O_WRONLY | O_CREAT, 0o600)
       })
@@ -67,7 +67,7 @@ enum Program {
   }
 
   private static func spawn(
-    _ arguments: [String], folder: Folder, environment: [String: String],
+    _ arguments: [String], of program: String? = nil, folder: Folder, environment: [String: String],
     _ connect: (inout posix_spawn_file_actions_t) -> Void
   ) throws -> pid_t {
     var actions = posix_spawn_file_actions_t()
@@ -78,7 +78,7 @@ enum Program {
     var environment = environment
     environment["HOME"] = environment["HOME"] ?? folder.root
     // A program that hangs is ended, and the test fails by its exit code.
-    let words = ["timeout", "--signal=KILL", "120", try path()] + arguments
+    let words = ["timeout", "--signal=KILL", "120", try program ?? path()] + arguments
     var pointers: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
     var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0)=\($1)") } + [nil]
     defer { for pointer in pointers + variables { free(pointer) } }

@@ -1,0 +1,247 @@
+import RolloutModel
+
+/// The kinds of things that a journal can hold. The switches below don't compile without a new kind, and the golden journals
+/// must hold every one.
+enum Shape: Hashable, CaseIterable {
+  case plan, event, intent
+  case started, resumed, step, order
+  case sayPause, sayResume, sayApprove, sayAbort, sayRollback, saySkip, sayRetry
+  case perform, cancel, rest
+  case doPreflight, doStage, doStart, doGate, doFlip, doProve, doConfirm, doSoak, doPromote, doRestore,
+    doReconcile, doRetain
+  case cleared, staged, unitStarted, gatePassed, flipped, proven, confirmed, soaked, promoted, restored,
+    retained,
+    standing, cancelled, failed
+  case standsUntouched, standsCandidateRuns, standsArmed, standsConfirmed, standsPromoted, standsUndone,
+    standsQuarantined
+  case unreachable, lost, changed, host, gate, precondition, undone, quarantined, leaseLost, overruled, busy,
+    shared
+  case isRunning, isPaused, isAwaitingApproval, isPromoted, isPromotedWithExceptions, isRollingBack,
+    isRolledBack,
+    isRollbackIncomplete, isHalted, isAborted
+  case nftables, noDriver, commandDriver
+  case count, share
+  case halt, rollback
+  case http, https, tcp
+  case text, number, flag, null
+  case needsCommand, needsDisk, needsMemory, needsPort, needsTCP, needsHTTP, needsFile, needsPythonModule
+  case atLeast, atMost, above, below, equal, notEqual
+  case blueSlot, greenSlot
+  case blueSide, greenSide, adoptedSide
+}
+
+/// The kinds that occur in entries.
+struct Shapes {
+  private(set) var found: Set<Shape> = []
+
+  mutating func add(_ entry: JournalEntry) {
+    switch entry {
+    case .plan(let plan): note(.plan); add(plan)
+    case .event(let stamped): note(.event); add(stamped.event)
+    case .intent(let effect): note(.intent); add(effect)
+    }
+  }
+
+  private mutating func note(_ shape: Shape) { found.insert(shape) }
+
+  // MARK: Events
+
+  private mutating func add(_ event: RolloutEvent) {
+    switch event {
+    case .started: note(.started)
+    case .resumed: note(.resumed)
+    case .step(_, _, let outcome): note(.step); add(outcome)
+    case .order(let order): note(.order); add(order.verb)
+    }
+  }
+
+  private mutating func add(_ verb: Order.Verb) {
+    switch verb {
+    case .pause: note(.sayPause)
+    case .resume: note(.sayResume)
+    case .approve: note(.sayApprove)
+    case .abort: note(.sayAbort)
+    case .rollback: note(.sayRollback)
+    case .skip: note(.saySkip)
+    case .retry: note(.sayRetry)
+    }
+  }
+
+  private mutating func add(_ outcome: StepOutcome) {
+    switch outcome {
+    case .cleared(let result):
+      note(.cleared)
+      add(result.candidate)
+      if let from = result.from { add(from) }
+    case .staged: note(.staged)
+    case .started: note(.unitStarted)
+    case .gatePassed: note(.gatePassed)
+    case .flipped: note(.flipped)
+    case .proven: note(.proven)
+    case .confirmed: note(.confirmed)
+    case .soaked: note(.soaked)
+    case .promoted: note(.promoted)
+    case .restored: note(.restored)
+    case .retained: note(.retained)
+    case .standing(let standing): note(.standing); add(standing)
+    case .cancelled: note(.cancelled)
+    case .failed(let failure): note(.failed); add(failure.kind)
+    }
+  }
+
+  private mutating func add(_ standing: HostStanding) {
+    switch standing {
+    case .untouched: note(.standsUntouched)
+    case .candidateRuns: note(.standsCandidateRuns)
+    case .armed: note(.standsArmed)
+    case .confirmed: note(.standsConfirmed)
+    case .promoted: note(.standsPromoted)
+    case .undone: note(.standsUndone)
+    case .quarantined: note(.standsQuarantined)
+    }
+  }
+
+  private mutating func add(_ kind: StepFailure.Kind) {
+    switch kind {
+    case .unreachable: note(.unreachable)
+    case .lost: note(.lost)
+    case .changed: note(.changed)
+    case .host: note(.host)
+    case .gate: note(.gate)
+    case .precondition: note(.precondition)
+    case .undone: note(.undone)
+    case .quarantined: note(.quarantined)
+    case .leaseLost: note(.leaseLost)
+    case .overruled: note(.overruled)
+    case .busy: note(.busy)
+    case .shared: note(.shared)
+    }
+  }
+
+  // MARK: Intents
+
+  private mutating func add(_ effect: RolloutEffect) {
+    switch effect {
+    case .perform(_, _, let step, let knowledge, _):
+      note(.perform)
+      add(step)
+      add(knowledge.candidate)
+      if let from = knowledge.from { add(from) }
+    case .cancel: note(.cancel)
+    case .rest(let state): note(.rest); add(state)
+    }
+  }
+
+  private mutating func add(_ step: HostStep) {
+    switch step {
+    case .preflight: note(.doPreflight)
+    case .stage: note(.doStage)
+    case .start: note(.doStart)
+    case .gate: note(.doGate)
+    case .flip: note(.doFlip)
+    case .prove: note(.doProve)
+    case .confirm: note(.doConfirm)
+    case .soak: note(.doSoak)
+    case .promote: note(.doPromote)
+    case .restore: note(.doRestore)
+    case .reconcile: note(.doReconcile)
+    case .retain: note(.doRetain)
+    }
+  }
+
+  private mutating func add(_ state: RolloutState) {
+    switch state {
+    case .running: note(.isRunning)
+    case .paused: note(.isPaused)
+    case .awaitingApproval: note(.isAwaitingApproval)
+    case .promoted: note(.isPromoted)
+    case .promotedWithExceptions: note(.isPromotedWithExceptions)
+    case .rollingBack: note(.isRollingBack)
+    case .rolledBack: note(.isRolledBack)
+    case .rollbackIncomplete: note(.isRollbackIncomplete)
+    case .halted: note(.isHalted)
+    case .aborted: note(.isAborted)
+    }
+  }
+
+  private mutating func add(_ slot: Slot) {
+    switch slot {
+    case .blue: note(.blueSlot)
+    case .green: note(.greenSlot)
+    }
+  }
+
+  private mutating func add(_ side: Side) {
+    switch side {
+    case .blue: note(.blueSide)
+    case .green: note(.greenSide)
+    case .adopted: note(.adoptedSide)
+    }
+  }
+
+  // MARK: Plans
+
+  private mutating func add(_ plan: Plan) {
+    switch plan.agent.traffic {
+    case .nftables: note(.nftables)
+    case .none: note(.noDriver)
+    case .command: note(.commandDriver)
+    }
+    switch plan.policy.onBreach {
+    case .halt: note(.halt)
+    case .rollback: note(.rollback)
+    }
+    for wave in plan.policy.waves { add(wave.hosts); add(wave.batch) }
+    for probe in plan.agent.health { add(probe) }
+    for dependency in plan.agent.dependencies { add(dependency) }
+  }
+
+  private mutating func add(_ amount: Amount) {
+    switch amount {
+    case .count: note(.count)
+    case .share: note(.share)
+    }
+  }
+
+  private mutating func add(_ probe: ProbeDefinition) {
+    switch probe.question {
+    case .http: note(.http)
+    case .https: note(.https)
+    case .tcp: note(.tcp)
+    }
+    for field in probe.expect.json {
+      switch field.value {
+      case .text: note(.text)
+      case .number: note(.number)
+      case .flag: note(.flag)
+      case .null: note(.null)
+      }
+    }
+  }
+
+  private mutating func add(_ dependency: Dependency) {
+    switch dependency {
+    case .command(_, let version): note(.needsCommand); add(version)
+    case .diskFree: note(.needsDisk)
+    case .memoryFree: note(.needsMemory)
+    case .portFree: note(.needsPort)
+    case .tcp: note(.needsTCP)
+    case .http: note(.needsHTTP)
+    case .file: note(.needsFile)
+    case .pythonModule(_, _, let version): note(.needsPythonModule); add(version)
+    }
+  }
+
+  private mutating func add(_ bound: VersionBound?) {
+    for clause in bound?.clauses ?? [] {
+      switch clause.comparison {
+      case .atLeast: note(.atLeast)
+      case .atMost: note(.atMost)
+      case .above: note(.above)
+      case .below: note(.below)
+      case .equal: note(.equal)
+      case .notEqual: note(.notEqual)
+      }
+    }
+  }
+}
