@@ -12,6 +12,8 @@ public struct AgentRecord: Hashable, Sendable, Codable {
   public var epoch: UInt64
   /// The lease that was issued last; nil once it was given back or overruled.
   public var lease: HeldLease?
+  /// The lease that was issued last, also where it is over.
+  public var lastLease: IssuedLease?
   /// What is in the blue slot; nil where it's empty.
   public var blue: SlotRecord?
   /// What is in the green slot; nil where it's empty.

@@ -32,8 +32,11 @@ extension HostMachine {
   ) throws(HostFailure) -> [HostEffect] {
     let now = now
     let side = Side(slot)
-    if let filled = record?[slot], filled.release.digest == release.digest, filled.bootID == now.bootID,
-      !filled.invocation.isEmpty, seen[side]?.runs(filled.invocation) == true
+    // One that is drained from an earlier try is about to be stopped: it is started anew.
+    let isLeaving = record?.drains.contains { $0.side == side } ?? false
+    if !isLeaving, let filled = record?[slot], filled.release.digest == release.digest,
+      filled.bootID == now.bootID, !filled.invocation.isEmpty,
+      seen[side]?.runs(filled.invocation) == true
     {
       return end(.status)
     }

@@ -40,6 +40,8 @@ extension HostMachine {
       record.lease = HeldLease(
         key: LeaseKey(controller: request.controller, epoch: record.epoch), holder: request.holder,
         reason: request.reason, ttl: request.ttl, bootID: now.bootID, renewed: now.moment)
+      record.lastLease = IssuedLease(
+        key: LeaseKey(controller: request.controller, epoch: record.epoch), reason: request.reason)
     }
     return end(try ownLease(), after: [.installProgram] + effects)
   }

@@ -22,6 +22,8 @@ enum UndoStage: Sendable {
   case waking
   /// The old side does not answer: whether the candidate does.
   case lookingAtCandidate
+  /// It does not answer either: whether its unit is up.
+  case lookingAtUnit
   case moving
   case settling
 }
@@ -136,9 +138,15 @@ extension HostMachine {
         .start(from, within: HostMachine.wakeWithin), .awaitAnswer(from, within: HostMachine.wakeWithin),
       ]
     case (.waking, .answer(let why)): return lookAtCandidate(undo, why ?? "")
-    case (.lookingAtCandidate, .answer(let why)):
-      return stuck(
-        undo, "the \(name(flip.from)) side can't be made to answer", candidateAnswers: why == nil)
+    case (.lookingAtCandidate, .answer(nil)): return stuck(undo, cannotAnswer(flip), candidateAnswers: true)
+    case (.lookingAtCandidate, .answer):
+      step = .reverting(undo, .lookingAtUnit)
+      return [.observe]
+    case (.lookingAtUnit, .observed(let seen)):
+      // A release that has failed is not brought up again by its unit's restarts.
+      let isDown = seen[flip.to].map { !$0.isActive } ?? false
+      return (isDown ? [.stop(flip.to, wait: false)] : [])
+        + stuck(undo, cannotAnswer(flip), candidateAnswers: false)
     case (.moving, .done):
       step = .reverting(undo, .settling)
       return [.observe]
@@ -156,8 +164,12 @@ extension HostMachine {
       stuck(undo, "traffic could not be moved back: \(failure.message)", candidateAnswers: false)
     // Traffic is back. How the candidate's unit is only decides how soon it's stopped.
     case .settling: reverted(undo, candidate: nil)
-    case .asking, .lookingAtCandidate: end(.failed(failure), after: [rearm])
+    case .asking, .lookingAtCandidate, .lookingAtUnit: end(.failed(failure), after: [rearm])
     }
+  }
+
+  private func cannotAnswer(_ flip: FlipRecord) -> String {
+    "the \(name(flip.from)) side can't be made to answer"
   }
 
   private mutating func lookAtCandidate(_ undo: Undo, _ why: String) -> [HostEffect] {

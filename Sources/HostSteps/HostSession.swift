@@ -55,8 +55,10 @@ package actor HostSession {
   /// Whether a lease was taken for this rollout, by this controller or an earlier one.
   nonisolated func isOurs(_ lease: Lease) -> Bool { lease.reason == identity.purpose }
 
-  /// Whether it is held for this rollout by another controller.
-  nonisolated func isAnothers(_ lease: Lease) -> Bool { isOurs(lease) && lease.key.controller != identity.id }
+  /// Whether it was issued for this rollout to another controller.
+  nonisolated func isAnothers(_ lease: IssuedLease) -> Bool {
+    lease.reason == identity.purpose && lease.key.controller != identity.id
+  }
 
   /// The lease's key, taken or renewed where that is due. A lease that an earlier controller of this same rollout
   /// holds is taken over: the rollout's lock says that it's gone.

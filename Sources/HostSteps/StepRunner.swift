@@ -50,11 +50,11 @@ package struct StepRunner: Sendable {
     }
   }
 
-  /// Whether the lease was lost to another controller of this same rollout.
+  /// Whether the lease was lost to another controller of this same rollout, which may have ended meanwhile.
   private func isOverruled(_ failure: StepFailure) async -> Bool {
     guard failure.kind == .leaseLost else { return false }
     do throws(StepFailure) {
-      return try await session.observe().lease.map(session.isAnothers) ?? false
+      return try await session.observe().lastLease.map(session.isAnothers) ?? false
     } catch {
       // Not to be known now: the next step asks again.
       return false

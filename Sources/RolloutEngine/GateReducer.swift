@@ -69,6 +69,9 @@ public struct SoakReducer: Sendable {
   private var streak = 0
   private var badInARow = 0
   private var lastReason: String?
+  /// When something could not be asked last, and whether that is so still.
+  private var blindAt: Moment?
+  private var isBlind = false
 
   /// A soak that begins now and bears `tolerance` unhealthy rounds in a row.
   public init(length: Span, gate: Gate, tolerance: Int, began: Moment) {
@@ -84,6 +87,8 @@ public struct SoakReducer: Sendable {
   /// Takes in one round's answers at the time they were complete.
   public mutating func take(_ round: [Sample], at now: Moment) -> Verdict {
     let asked = round.filter { !$0.isNotAsked }
+    isBlind = asked.count < round.count
+    if isBlind { blindAt = now }
     if let complaint = gate.complaint(about: asked) {
       badInARow += 1
       streak = 0
@@ -105,14 +110,17 @@ public struct SoakReducer: Sendable {
   }
 
   /// The verdict as time goes on: at the end of the soak's length the last rounds must have been healthy, as many as the
-  /// gate asks for; the gate's deadline is the longest that is waited for them.
+  /// gate asks for; the gate's deadline is the longest that is waited for them. A host that could not be asked is given that
+  /// time anew once it can be, within reason.
   public func check(at now: Moment) -> Verdict {
     let elapsed = now.since(began)
     // A soak of no length adds no samples to those that proved the flip.
     if elapsed >= length, length == .zero ? badInARow == 0 : streak >= max(gate.successes, 1) {
       return .passed
     }
-    if elapsed.milliseconds > length.milliseconds + gate.deadline.milliseconds {
+    let longest = length.milliseconds + gate.deadline.milliseconds
+    let seeing = isBlind ? nil : blindAt.map { $0.since(began).milliseconds + gate.deadline.milliseconds }
+    if elapsed.milliseconds > max(longest, min(seeing ?? 0, 2 * longest)) {
       let last = lastReason.map { "; last: \($0)" } ?? ""
       return .failed(
         "\(streak) healthy answers in a row at the end of the soak, \(gate.successes) needed\(last)")

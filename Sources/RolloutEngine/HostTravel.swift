@@ -184,7 +184,10 @@ extension RolloutEngine {
     case .shared: failShared(host, step, failure)
     case .precondition where !hosts[host].touched: failPrecondition(host, failure)
     case .host, .gate, .busy, .precondition:
-      if isRestore(step) {
+      if isRestore(step), hosts[host].comesBack {
+        // What all share is why it is undone: as long as that lasts, the old side can't be seen healthy either.
+        failShared(host, step, failure)
+      } else if isRestore(step) {
         failRestore(host, step, failure)
       } else if hosts[host].touched {
         giveUp(host, failure, refuse: isToBlame(step, failure))

@@ -164,6 +164,7 @@ public struct RolloutEngine: Decider, Hashable, Codable {
   /// Another controller goes on: what was under way is unknown, so each such host is asked how it stands.
   private mutating func takeUp() {
     for host in hosts.indices {
+      restartClocks(host)
       guard let step = hosts[host].step else { continue }
       underWay -= 1
       hosts[host].step = nil
@@ -179,6 +180,24 @@ public struct RolloutEngine: Decider, Hashable, Codable {
       case .stage, .start, .gate, .flip, .prove, .confirm, .soak, .promote, .reconcile:
         perform(host, .reconcile)
       }
+    }
+  }
+
+  /// The controller's machine may have been booted anew: only the wall's clock spans that.
+  private mutating func restartClocks(_ host: Int) {
+    hosts[host].lostSince = nil
+    hosts[host].sharedSince = nil
+    guard hosts[host].phase.isInFlight else { return }
+    addTime(host, to: hosts[host].phase, max(0, wall - hosts[host].sinceWall))
+    hosts[host].since = now
+    hosts[host].sinceWall = wall
+  }
+
+  private mutating func addTime(_ host: Int, to phase: HostPhase, _ milliseconds: Int64) {
+    if let place = hosts[host].spent.firstIndex(where: { $0.phase == phase }) {
+      hosts[host].spent[place].milliseconds += milliseconds
+    } else {
+      hosts[host].spent.append(PhaseTime(phase: phase, milliseconds: milliseconds))
     }
   }
 
@@ -203,14 +222,7 @@ public struct RolloutEngine: Decider, Hashable, Codable {
   mutating func enter(_ host: Int, _ phase: HostPhase) {
     let old = hosts[host].phase
     guard old != phase else { return }
-    if old.isInFlight {
-      let spent = now.since(hosts[host].since).milliseconds
-      if let place = hosts[host].spent.firstIndex(where: { $0.phase == old }) {
-        hosts[host].spent[place].milliseconds += spent
-      } else {
-        hosts[host].spent.append(PhaseTime(phase: old, milliseconds: spent))
-      }
-    }
+    if old.isInFlight { addTime(host, to: old, now.since(hosts[host].since).milliseconds) }
     counts.add(-1, to: old)
     counts.add(1, to: phase)
     let wave = waveOf(host)

@@ -70,6 +70,20 @@ public struct Lease: Hashable, Sendable, Codable {
   }
 }
 
+/// A lease that was issued, whether it is held still or not.
+public struct IssuedLease: Hashable, Sendable, Codable {
+  /// Controller and epoch.
+  public var key: LeaseKey
+  /// What for.
+  public var reason: String
+
+  /// An issued lease from its parts.
+  public init(key: LeaseKey, reason: String) {
+    self.key = key
+    self.reason = reason
+  }
+}
+
 /// How far a flip has come.
 public enum FlipPhase: String, Hashable, Sendable, Codable {
   /// Traffic is being or has been moved; the revert timer runs.
@@ -207,6 +221,8 @@ public struct AgentStatus: Hashable, Sendable, Codable {
   public var retained: Side?
   /// The lease that is held now.
   public var lease: Lease?
+  /// The lease that was issued last, also where it was given back since; nil where none is remembered.
+  public var lastLease: IssuedLease?
   /// Why the host is quarantined; nil where it isn't.
   public var quarantine: String?
   /// Releases that a gate or a person rolled back here.
@@ -218,7 +234,8 @@ public struct AgentStatus: Hashable, Sendable, Codable {
   public init(
     bootID: String, now: Moment, owner: Side?, disturbance: String?, slots: [SlotStatus],
     adopted: UnitStatus?,
-    flip: FlipRecord?, retained: Side?, lease: Lease?, quarantine: String?, refused: [Digest],
+    flip: FlipRecord?, retained: Side?, lease: Lease?, lastLease: IssuedLease?, quarantine: String?,
+    refused: [Digest],
     lastLines: [String]
   ) {
     self.bootID = bootID
@@ -230,6 +247,7 @@ public struct AgentStatus: Hashable, Sendable, Codable {
     self.flip = flip
     self.retained = retained
     self.lease = lease
+    self.lastLease = lastLease
     self.quarantine = quarantine
     self.refused = refused
     self.lastLines = lastLines

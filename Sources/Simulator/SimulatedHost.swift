@@ -311,7 +311,7 @@ final class SimulatedHost {
     return AgentStatus(
       bootID: bootID, now: clock.moment, owner: traffic, disturbance: nil,
       slots: Slot.allCases.map { SlotStatus(slot: $0, release: nil, unit: status(Side($0))) }, adopted: nil,
-      flip: nil, retained: nil, lease: nil, quarantine: nil, refused: [], lastLines: [])
+      flip: nil, retained: nil, lease: nil, lastLease: nil, quarantine: nil, refused: [], lastLines: [])
   }
 
   // MARK: Faults

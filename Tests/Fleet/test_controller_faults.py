@@ -87,9 +87,7 @@ class Controllers(RolloutTest):
         woken = self.taken_over_in_the_soak_of("h2", ends=True)
         self.assertNotEqual(woken.code, PROMOTED, woken.said)
 
-    # It takes a lease that the other one has given back for a failure of the host: quarantined, rollback incomplete.
     @covers(6)
-    @unittest.expectedFailure
     def test_a_controller_that_wakes_after_another_has_ended_its_rollout_says_that_it_was_overruled(self) -> None:
         woken = self.taken_over_in_the_soak_of("h1", ends=True)
         self.assertEqual(woken.code, TOOL_ERROR, woken.said)

@@ -124,9 +124,7 @@ class DeadOldSides(RolloutTest):
         self.assertEqual(self.site.run("rollout", "rollback").code, 0)
         self.assert_agreement(agent)
 
-    # Its unit's Restart= starts it anew once the host has seen that the old side can't be started either.
     @covers(27)
-    @unittest.expectedFailure
     def test_a_dead_new_side_is_never_started_again_though_the_old_one_can_not_be_started(self) -> None:
         agent, _ = self.with_two_dead_sides()
         self.wait_for("the quarantine", lambda: "quarantine" in self.site.on_record("h1", agent))

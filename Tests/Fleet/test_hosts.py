@@ -142,8 +142,6 @@ class Retention(RolloutTest):
         self.assertEqual({host["live_version"] for host in status["hosts"]}, {"1.0.0"})
         self.assert_load(report, [["1.0.0", "2.0.0", "1.0.0"]] * 2)
 
-    # The start takes the unit that still runs for its own, and leaves the drain's end that will stop it.
-    @unittest.expectedFailure
     def test_a_release_that_is_tried_again_at_the_end_of_its_drain_is_not_stopped_with_it(self) -> None:
         """The host's timer may come a moment after the drain's end; here it is held back until the new try has begun."""
         agent = self.installed(drain="1s")

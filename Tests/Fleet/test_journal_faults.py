@@ -128,9 +128,7 @@ class Journals(RolloutTest):
         self.assert_end(self.site.run("rollout", "abort", "--reason", "test"), 0, "aborted")
         self.assert_serving(agent, "1.0.0")
 
-    # One damaged rollout hides all others from the list.
     @covers(4)
-    @unittest.expectedFailure
     def test_a_list_shows_the_rollouts_that_are_whole_beside_a_damaged_one(self) -> None:
         self.installed()
         whole = str(self.site.status()["id"])

@@ -13,6 +13,19 @@ import Testing
     #expect(host.disk == record)
   }
 
+  @Test("a release that is tried again at the end of its drain is started anew, and not stopped with it")
+  func aNewTryOutlivesTheDrainOfTheOld() throws {
+    var host = PretendHost.flipped()
+    #expect(host.run(.revert(Orders.key, flip: "f", reason: "somebody", refuse: false)) == .status)
+    let before = try #require(host.disk?.green?.invocation)
+    let drain = try #require(host.disk?.drains.first { $0.side == .green })
+    host.now.moment = drain.until.moment(at: host.now)
+    #expect(host.run(Orders.start(.green, Orders.second)) == .status)
+    #expect(host.disk?.drains == [] && host.disk?.green?.invocation != before)
+    _ = host.run(.tick)
+    #expect(host.green.active && host.wrongs == [])
+  }
+
   @Test func aCandidateThatDoesNotComeUpLeavesNothing() {
     var host = PretendHost.withCandidate()
     _ = host.run(Orders.discard(.green))

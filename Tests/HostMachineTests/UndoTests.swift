@@ -88,6 +88,22 @@ import Testing
     #expect(host.wrongs == [])
   }
 
+  @Test(
+    "a candidate that is down stays down although the old side can't be started; one that is only silent is left alone"
+  )
+  func aDeadCandidateIsNotBroughtUpAgain() {
+    for isUp in [false, true] {
+      var host = PretendHost.flipped()
+      host.blue = PretendHost.Unit(active: false, canStart: false)
+      host.green.answers = false
+      host.green.active = isUp
+      _ = host.run(.revert(Orders.key, flip: "f", reason: "sick", refuse: true))
+      #expect(host.disk?.quarantine != nil && host.disk?.retry != nil)
+      #expect(host.done.contains(.stop(.green, wait: false)) == !isUp)
+      #expect(host.traffic == .green && host.wrongs == [])
+    }
+  }
+
   @Test func aPersonMayAcceptWhatCouldNotBeUndone() {
     var host = PretendHost.flipped()
     host.blue = PretendHost.Unit(active: false, canStart: false)

@@ -187,6 +187,21 @@ extension Verdict {
     #expect(soak.take([good], at: at(12)).isPassed)
   }
 
+  @Test("A host that could not be asked until late is given its time anew, and not for ever")
+  func cutOff() {
+    var soak = soak(successes: 3)
+    for second in 1..<29 { #expect(soak.take([unasked], at: at(Int64(second))).failure == nil) }
+    for second in 31..<33 { #expect(soak.take([good], at: at(Int64(second))).failure == nil) }
+    #expect(soak.take([good], at: at(33)).isPassed)
+    var flickers = self.soak(successes: 3)
+    for second in 1...60 {
+      #expect(
+        flickers.take(second % 2 == 0 ? [unasked] : [good], at: at(Int64(second))).failure == nil
+          || second > 30)
+    }
+    #expect(flickers.take([good], at: at(61)).failure != nil)
+  }
+
   @Test("A soak of no length adds nothing to the proof of the flip")
   func none() { #expect(soak(.zero).check(at: at(0)).isPassed) }
 }

@@ -380,6 +380,40 @@ import Testing
     }
   }
 
+  @Test(
+    "A candidate that makes room is given its time although the old version is sick as well: nobody is charged"
+  )
+  func sharedForLong() throws {
+    var bench = try Bench.started(2)
+    try bench.bring(0, to: "gate")
+    bench.fail(0, .shared)
+    for _ in 0..<100 { bench.fail(0, .host) }
+    #expect(bench.state == .paused && bench.steps[0]?.word == "restore" && bench.engine.failures == 0)
+    bench.finish(0, .restored)
+    bench.order(.resume)
+    #expect(bench.steps[0] == .preflight)
+  }
+
+  @Test(
+    "The clock since boot begins anew with the controller's machine: phases and patience are not reckoned across it"
+  )
+  func rebootedController() throws {
+    var bench = try Bench.started()
+    try bench.bring(0, to: "soak")
+    bench.now += 4000
+    bench.fail(0, .lost)
+    bench.now = 10
+    bench.send(.resumed(controller: "another"))
+    for _ in 0..<10 { bench.fail(0, .lost) }
+    bench.now += RolloutEngine.longestSilence.milliseconds - 20_000
+    bench.fail(0, .lost)
+    #expect(bench.steps[0] == .reconcile)
+    bench.finish(0, .standing(.confirmed(bootID: "b", invocation: "i")))
+    bench.finish(0, .soaked(samples: 3))
+    bench.finish(0, .promoted)
+    #expect((bench.engine.hostSnapshot(0).phases["soaking"] ?? -1) >= 280)
+  }
+
   @Test("What fails in common while it is made undone is tried for long, and nobody is blamed before")
   func sharedRestore() throws {
     var bench = try Bench.started()

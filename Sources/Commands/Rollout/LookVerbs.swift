@@ -25,19 +25,26 @@ struct ListVerb: AsyncParsableCommand {
 
   func run() async throws {
     var snapshots: [RolloutSnapshot] = []
+    var damaged: [String] = []
     // Before the first rollout there is no journal, and none is made for a look.
     if JournalStore.isPresent(in: try state.checked()) {
       let rollouts = try Rollouts.read(state)
       for summary in try await rollouts.store.rollouts() {
-        snapshots.append(try await Look.snapshot(rollouts, summary.id))
+        do { snapshots.append(try await Look.snapshot(rollouts, summary.id)) } catch {
+          damaged.append("\(error)")
+        }
       }
     }
     if output.isJSON {
       try Output.json(snapshots.map(ListRow.init))
-    } else if snapshots.isEmpty {
+    } else if snapshots.isEmpty, damaged.isEmpty {
       Output.line("no rollouts in \(state.directory)")
     } else {
       Output.styled { _ in StatusText.list(snapshots, now: SystemTimekeeper().wall) }
+    }
+    // Those that are whole are listed all the same.
+    guard damaged.isEmpty else {
+      throw CommandError.tool("the list lacks what can't be read: \(damaged.joined(separator: "; "))")
     }
   }
 }

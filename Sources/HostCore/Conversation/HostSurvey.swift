@@ -66,7 +66,8 @@ package struct HostSurvey {
         SlotStatus(slot: .blue, release: nil, unit: seen.blue),
         SlotStatus(slot: .green, release: nil, unit: seen.green),
       ],
-      adopted: seen.adopted, flip: nil, retained: nil, lease: nil, quarantine: nil, refused: [], lastLines: []
+      adopted: seen.adopted, flip: nil, retained: nil, lease: nil, lastLease: nil, quarantine: nil,
+      refused: [], lastLines: []
     )
   }
 
