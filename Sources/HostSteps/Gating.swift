@@ -11,9 +11,11 @@ extension StepRunner {
     let questions = try await questions(
       version: plan.release.version, slot: known.candidate, port: port, inside: true)
     var reducer = GateReducer(plan.policy.gate, began: time.now)
+    var sickness = Sickness()
     while true {
       let round = await ask(questions)
       let verdict = reducer.take(round, at: time.now)
+      try await compare(round, &sickness)
       switch verdict {
       case .passed:
         // What passed must be what was started: a unit that was restarted meanwhile is another one.
@@ -21,7 +23,7 @@ extension StepRunner {
         try await checkCandidate()
         return .gatePassed(passed)
       case .failed(let why):
-        try await blameShared(round, why)
+        try await blameShared(round, why, sickness)
         throw StepFailure(
           .gate, "the new version did not become healthy on port \(port): \(why)",
           lastLines: await lastLines())
@@ -40,15 +42,17 @@ extension StepRunner {
     // A confirm after the host's own deadline is refused, so that waiting longer has no sense.
     gate.deadline = min(gate.deadline, plan.policy.confirmWithin)
     var reducer = GateReducer(gate, began: time.now)
+    var sickness = Sickness()
     while true {
       let round = await ask(questions)
       let verdict = reducer.take(round, at: time.now)
+      try await compare(round, &sickness)
       switch verdict {
       case .passed: return .proven
       case .failed(let why):
         // A host that is cut off, or has undone the flip meanwhile, says nothing of the release.
         try await checkArmed()
-        try await blameShared(round, why)
+        try await blameShared(round, why, sickness)
         throw StepFailure(
           .gate,
           "after the flip the public port \(plan.agent.publicPort) did not answer from outside: \(why)",
@@ -70,9 +74,11 @@ extension StepRunner {
     let isLong = length > .seconds(300)
     let askEvery = isLong ? Span.seconds(30) : Span.seconds(2)
     var asked = time.now
+    var sickness = Sickness()
     while true {
       let round = await ask(questions)
       let verdict = reducer.take(round, at: time.now)
+      try await compare(round, &sickness)
       switch verdict {
       case .passed:
         try await checkProbation()
@@ -80,7 +86,7 @@ extension StepRunner {
       case .failed(let why):
         // A host that can't be asked at all says nothing of the release: that is another failure.
         try await checkProbation()
-        try await blameShared(round, why)
+        try await blameShared(round, why, sickness)
         throw StepFailure(.gate, why, lastLines: await lastLines())
       case .undecided:
         note(
@@ -167,29 +173,58 @@ extension StepRunner {
   /// How often in a row the old version must be sick too, before what both need is blamed.
   private static let oldSideSamples = 3
 
+  /// The sick rounds of the new version since it was healthy last, and in how many of them the old one was sick as well.
+  private struct Sickness {
+    var rounds = 0
+    var shared = 0
+    var reason = ""
+
+    /// An outage that both have may be over for one of them by the time that it is judged.
+    var isShared: Bool { shared >= 2 && shared * 2 >= rounds }
+  }
+
+  /// Looks at the old version whenever the new one is sick.
+  private func compare(_ round: [Sample], _ sickness: inout Sickness) async throws(StepFailure) {
+    guard round.contains(where: { !$0.isHealthy && !$0.isNotAsked }) else {
+      if round.allSatisfy(\.isHealthy) { sickness = Sickness() }
+      return
+    }
+    sickness.rounds += 1
+    if let bad = try await oldSideComplaint() {
+      sickness.shared += 1
+      sickness.reason = bad
+    }
+  }
+
+  /// What is wrong with the old version; nil where it is healthy, could not be asked, or there is none.
+  private func oldSideComplaint() async throws(StepFailure) -> String? {
+    guard let from = known.from, let port = session.setup.port(of: from) else { return nil }
+    let questions = try await questions(
+      version: known.fromVersion.flatMap { Version($0) }, slot: from.slot ?? .blue, port: port, inside: true)
+    guard let bad = await ask(questions).first(where: { !$0.isHealthy }), !bad.isNotAsked else { return nil }
+    return bad.reason ?? "unhealthy"
+  }
+
   /// Throws where something that all hosts share is at fault rather than the new version: nothing could be asked, or the
-  /// old version beside it is as sick.
-  private func blameShared(_ round: [Sample], _ why: String) async throws(StepFailure) {
+  /// old version beside it is as sick, or was.
+  private func blameShared(_ round: [Sample], _ why: String, _ sickness: Sickness) async throws(StepFailure) {
     if !round.isEmpty, round.allSatisfy(\.isNotAsked) {
       throw StepFailure(
         .shared, "no probe could be asked: \(why)",
         hint: "see to the controller's machine and the way to the host")
     }
-    guard let from = known.from, let port = session.setup.port(of: from) else { return }
-    let version = known.fromVersion.flatMap { Version($0) }
-    let questions = try await questions(
-      version: version, slot: from.slot ?? .blue, port: port, inside: true)
-    // One unlucky answer of the old version must not clear the new one of blame.
-    var last: Sample?
-    for turn in 0..<Self.oldSideSamples {
-      if turn > 0, await !pause(plan.policy.gate.interval) { return }
-      guard let bad = await ask(questions).first(where: { !$0.isHealthy }), !bad.isNotAsked else { return }
-      last = bad
+    var complaint = sickness.reason
+    if !sickness.isShared {
+      // One unlucky answer of the old version must not clear the new one of blame.
+      for turn in 0..<Self.oldSideSamples {
+        if turn > 0, await !pause(plan.policy.gate.interval) { return }
+        guard let bad = try await oldSideComplaint() else { return }
+        complaint = bad
+      }
     }
-    guard let last else { return }
     throw StepFailure(
       .shared,
-      "neither the new version is healthy (\(why)) nor the old one beside it (\(last.reason ?? "unhealthy"))",
+      "neither the new version is healthy (\(why)) nor the old one beside it (\(complaint))",
       hint: "see to what both depend on, then resume")
   }
 

@@ -11,6 +11,8 @@ extension RolloutEngine {
   static let suspiciousSilence = 3
   /// Lost connections in a row after which a host that was not begun is given up.
   static let mostLost = 8
+  /// How long after a fault of something shared a sick host is not taken for a sign of a bad release.
+  static let sharedEcho = Span.seconds(600)
   /// Attempts to reach a host that was not begun.
   static let mostUnreachable = 2
   /// Attempts to restore a host before it is quarantined; with the backoff they take a quarter of a minute at least.
@@ -163,7 +165,10 @@ extension RolloutEngine {
 
   private mutating func fail(_ host: Int, _ step: HostStep, _ failure: StepFailure) {
     hosts[host].lastLines = failure.lastLines
+    if failure.kind == .shared { sharedAt = now }
     switch failure.kind {
+    // What follows so soon on a fault of something shared is taken for a part of it.
+    case .gate where isEchoOfShared, .precondition where isEchoOfShared: failShared(host, step, failure)
     case .unreachable where !hosts[host].touched: failUnreachable(host, failure)
     case .unreachable, .lost: failLost(host, step, failure)
     case .changed: failChanged(host, step, failure)
@@ -184,10 +189,7 @@ extension RolloutEngine {
     case .shared: failShared(host, step, failure)
     case .precondition where !hosts[host].touched: failPrecondition(host, failure)
     case .host, .gate, .busy, .precondition:
-      if isRestore(step), hosts[host].comesBack {
-        // What all share is why it is undone: as long as that lasts, the old side can't be seen healthy either.
-        failShared(host, step, failure)
-      } else if isRestore(step) {
+      if isRestore(step) {
         failRestore(host, step, failure)
       } else if hosts[host].touched {
         giveUp(host, failure, refuse: isToBlame(step, failure))
@@ -289,6 +291,8 @@ extension RolloutEngine {
     }
   }
 
+  private var isEchoOfShared: Bool { sharedAt.map { now.since($0) <= Self.sharedEcho } ?? false }
+
   /// Something that all hosts share has failed: nobody's release is at fault, and no budget is spent.
   private mutating func failShared(_ host: Int, _ step: HostStep, _ failure: StepFailure) {
     pause("\(plan.hosts[host].name): \(text(of: failure))")
@@ -331,6 +335,12 @@ extension RolloutEngine {
     hosts[host].reason = text(of: failure)
     if hosts[host].failedRestores < Self.mostRestores {
       perform(host, step, after: backoff(hosts[host].failedRestores))
+    } else if hosts[host].comesBack, isGoingOn {
+      // It made room for a fault of something shared, and traffic was never moved. As long as that fault lasts the old side
+      // can't be seen healthy either: nobody is to blame, and the host is asked how it stands once somebody resumes.
+      hosts[host].comesBack = false
+      hosts[host].asksFirst = true
+      returnToPending(host)
     } else {
       end(host, .quarantined)
       charge(host)
@@ -344,6 +354,7 @@ extension RolloutEngine {
     hosts[host].lost = 0
     hosts[host].lostSince = nil
     perform(host, .restore(refuse: refuse, reason: failure.reason))
+    if refuse { isReleaseBlamed = true }
     charge(host)
   }
 

@@ -52,6 +52,10 @@ public struct RolloutEngine: Decider, Hashable, Codable {
   var failuresByWave: [Int]
   var failures = 0
   var unreachableBeforeStart = 0
+  /// Whether the release itself was at fault on some host.
+  var isReleaseBlamed = false
+  /// When something that all hosts share failed last.
+  var sharedAt: Moment?
   /// Preflights that failed on a precondition since one has passed.
   var preconditionFailures = 0
   /// Hosts that were begun and have fallen silent since one has answered, and the number of that silence.
@@ -109,6 +113,9 @@ public struct RolloutEngine: Decider, Hashable, Codable {
     }
   }
 
+  /// Whether a gate, a soak or a unit's failure was laid to the release on some host.
+  public var isReleaseAtFault: Bool { isReleaseBlamed }
+
   /// Why the rollout stands as it does; empty while there's nothing to say.
   public var stateReason: String { reason }
 
@@ -163,6 +170,7 @@ public struct RolloutEngine: Decider, Hashable, Codable {
 
   /// Another controller goes on: what was under way is unknown, so each such host is asked how it stands.
   private mutating func takeUp() {
+    sharedAt = nil
     for host in hosts.indices {
       restartClocks(host)
       guard let step = hosts[host].step else { continue }

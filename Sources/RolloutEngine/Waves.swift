@@ -188,7 +188,8 @@ extension RolloutEngine {
   private mutating func breach(_ why: String) {
     guard isGoingOn else { return }
     reason = why
-    let undo = HostRun.Undo(refuse: true, reason: "the rollout's budget is breached: \(why)")
+    let undo = HostRun.Undo(
+      refuse: isReleaseBlamed, reason: "the rollout's budget is breached: \(why)")
     stop(plan.policy.onBreach == .rollback ? .rollback : .halt, undo: undo)
   }
 

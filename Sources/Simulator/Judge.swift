@@ -36,6 +36,8 @@ final class Judge {
   }
 
   private let plan: Plan
+  /// Whether nothing can be wrong but what all hosts share: then no host may be charged, and none undone for it.
+  private let isOnlyShared: Bool
   let newDigest: Digest
   /// When the first failure of a host that the release is bad on was seen, clients having met it before.
   private(set) var failureSeenAt: Int64?
@@ -65,8 +67,9 @@ final class Judge {
   private static let guardSecond: Int64 = 1000
 
   /// Holds a rollout to `plan`; `enginePlan` is what its engine was given.
-  init(plan: Plan, enginePlan: Plan, newDigest: Digest) {
+  init(plan: Plan, enginePlan: Plan, newDigest: Digest, isOnlyShared: Bool) {
     self.plan = plan
+    self.isOnlyShared = isOnlyShared
     self.newDigest = newDigest
     shadow = RolloutEngine(plan: enginePlan)
     seen = plan.hosts.map { _ in Seen() }
@@ -356,6 +359,9 @@ final class Judge {
     default: break
     }
     recount(event.event, effects)
+    if isOnlyShared, shadow.isReleaseAtFault {
+      fail(.sharedFailure, "the release is blamed for what all share: \(event.event)")
+    }
     if shadow.state == .paused { paused() }
     if shadow.state == .running, case .order(let order) = event.event, case .retry = order.verb {
       pausedAt = nil

@@ -88,9 +88,11 @@ final class Person {
   }
 
   private func breakDependency() {
+    guard !world.isDependencyDown else { return }
     world.note("what all depend on is down")
     world.isDependencyDown = true
-    world.machinery.after(world.dice.number(1_000...120_000)) { [world] in world.isDependencyDown = false }
+    let length = world.dice.number(1_000...(world.dice.permille(300) ? 1_200_000 : 120_000))
+    world.machinery.after(length) { [world] in world.isDependencyDown = false }
   }
 
   private func kill(_ victim: SimulatedController) {

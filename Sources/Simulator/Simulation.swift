@@ -18,6 +18,8 @@ public struct Simulation {
     public var milliseconds: Int64
     /// Hosts.
     public var hosts: Int
+    /// The kinds of faults that could strike.
+    public var faults: [Faults.Kind]
     /// What happened, line by line; empty unless it was asked for.
     public var trace: [String]
     /// How each host stood at the end, and how often its traffic was moved.
@@ -41,6 +43,8 @@ public struct Simulation {
     public var isTraced = false
     /// What goes wrong by chance; nil: what the seed says.
     public var faults: Faults?
+    /// Kinds of faults that are left out of what the seed says.
+    public var without: Set<Faults.Kind> = []
     /// Whether only one host is upgraded at a time, and the release is what it is at once: then the end does not depend
     /// on how long anything takes.
     public var isPlain = false
@@ -87,10 +91,12 @@ public struct Simulation {
   /// Runs the simulation of a seed.
   public static func run(seed: UInt64, _ options: Options = Options()) throws -> Report {
     var dice = Dice(seed: seed)
-    let chosen = Faults.swarm(&dice)
+    var faults = Faults.swarm(&dice)
+    if let wanted = options.faults { faults = wanted }
+    for kind in options.without { faults[kind] = 0 }
     let scene = try Scene.random(&dice, isPlain: options.isPlain)
     return try Simulation(
-      seed: seed, options, dice: dice, scene: scene, faults: options.faults ?? chosen, rage: Self.rage
+      seed: seed, options, dice: dice, scene: scene, faults: faults, rage: Self.rage
     ).run()
   }
 
@@ -110,7 +116,9 @@ public struct Simulation {
     self.rage = rage
     let bugs = options.bugs
     plan = scene.plan
-    let judge = Judge(plan: scene.plan, enginePlan: scene.plan.with(bugs: bugs), newDigest: scene.new.digest)
+    let judge = Judge(
+      plan: scene.plan, enginePlan: scene.plan.with(bugs: bugs), newDigest: scene.new.digest,
+      isOnlyShared: scene.behaviour == .good && Set(faults.kinds).isSubset(of: Faults.shared))
     world = SimulatedWorld(
       seed: self.dice.next(), faults: faults, bugs: bugs, judge: judge, isTraced: options.isTraced)
     world.killPoint = options.killPoint
@@ -138,11 +146,12 @@ public struct Simulation {
     if person.isOver { world.machinery.run(until: world.now + 180_000) { !world.judge.breaches.isEmpty } }
     let engine = person.controller.engine
     if world.judge.breaches.isEmpty { checkEnd(person, engine) }
+    if world.judge.breaches.isEmpty { checkRescue() }
     person.controller.kill()
     let snapshot = engine.snapshot()
     return Report(
       seed: seed, state: engine.state, breaches: world.judge.breaches, milliseconds: world.now - 1_000_000,
-      hosts: plan.hosts.count, trace: world.trace ?? [],
+      hosts: plan.hosts.count, faults: world.faults.kinds, trace: world.trace ?? [],
       ends: zip(snapshot.hosts, world.hosts).map { said, real in
         let version = real.traffic?.slot.flatMap { real.written[$0]?.manifest.version.text } ?? "nothing"
         return "\(said.host) \(said.state.rawValue), serves \(version), moved \(real.moves) times"
@@ -172,6 +181,20 @@ public struct Simulation {
     }
     for (number, host) in engine.snapshot().hosts.enumerated() {
       checkEnd(of: host, on: world.hosts[number])
+    }
+  }
+
+  /// Nobody else is there any more: what each host can still undo, it undoes by itself.
+  private func checkRescue() {
+    for host in world.hosts where host.isUp {
+      guard let record = host.disk, let kept = record.retained, record.owner != kept, !host[kept].isBroken
+      else { continue }
+      host.carryOut(.rollback(reason: "by hand", takeOver: true))
+      if host.traffic != kept {
+        world.judge.fail(
+          .rescue,
+          "h\(host.index): a rollback by hand left traffic with \(host.traffic?.rawValue ?? "nobody")")
+      }
     }
   }
 

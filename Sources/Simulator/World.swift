@@ -54,6 +54,12 @@ public struct Faults: Sendable {
   /// None.
   public init() {}
 
+  /// Those that strike what all hosts share, and no host by itself.
+  static let shared: Set<Kind> = [.dependencyDown, .controllerKilled, .controllerStopped, .commitFails]
+
+  /// The kinds that may strike.
+  public var kinds: [Kind] { Kind.allCases.filter { self[$0] > 0 } }
+
   /// The rate of a kind.
   public subscript(kind: Kind) -> Int {
     get { rates[kind.rawValue] }
@@ -63,8 +69,14 @@ public struct Faults: Sendable {
   /// A swarm's member: some kinds, each as hard as chance has it.
   static func swarm(_ dice: inout Dice) -> Faults {
     var faults = Faults()
+    // Now and then nothing is wrong but what all share, so that it can be told whom it is blamed on.
+    let isShared = dice.permille(80)
     for kind in Kind.allCases where dice.permille(350) {
       faults[kind] = [3, 10, 30, 100][Int(dice.number(0...3))]
+    }
+    if isShared {
+      for kind in Kind.allCases where !shared.contains(kind) { faults[kind] = 0 }
+      faults[.dependencyDown] = max(faults[.dependencyDown], 10)
     }
     return faults
   }

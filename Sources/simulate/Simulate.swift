@@ -16,6 +16,9 @@ struct Simulate: ParsableCommand {
   @Option(help: "A planted bug that must be caught; may be repeated.")
   var bug: [String] = []
 
+  @Option(help: "A kind of fault that is left out; may be repeated.")
+  var without: [String] = []
+
   @Flag(help: "Plant each bug in turn, and say after how many seeds it was caught.")
   var allBugs = false
 
@@ -50,6 +53,13 @@ struct Simulate: ParsableCommand {
       }
       return bug
     }
+    let left = try without.map { name in
+      guard let kind = Faults.Kind.allCases.first(where: { "\($0)" == name }) else {
+        throw ValidationError(
+          "no fault \(name); there are \(Faults.Kind.allCases.map { "\($0)" }.joined(separator: ", "))")
+      }
+      return kind
+    }
     let clock = ContinuousClock()
     let began = clock.now
     var broken = 0
@@ -57,6 +67,7 @@ struct Simulate: ParsableCommand {
     for seed in from..<(from + seeds) {
       var options = Simulation.Options()
       options.bugs = Set(bugs)
+      options.without = Set(left)
       options.isTraced = trace
       let report = try Simulation.run(seed: seed, options)
       milliseconds += report.milliseconds * Int64(report.hosts)
@@ -66,7 +77,7 @@ struct Simulate: ParsableCommand {
         for breach in report.breaches where broken <= 20 {
           print("seed \(seed): promise \(breach.promise.rawValue), \(breach.promise): \(breach.what)")
         }
-        if broken == 1 { print("  again: simulate --from \(seed) --seeds 1 --trace") }
+        if broken == 1, !trace { try explain(seed, options) }
       }
     }
     let seconds = Double((clock.now - began) / .milliseconds(1)) / 1000
@@ -74,6 +85,19 @@ struct Simulate: ParsableCommand {
       "\(seeds) seeds in \(seconds) s, \(Int(Double(seeds) / max(seconds, 0.001))) a second; \(milliseconds / 3_600_000) hours of hosts; \(broken) seeds broke a promise"
     )
     if broken > 0, bugs.isEmpty { throw ExitCode.failure }
+  }
+
+  /// What led to a breach, with as few faults as it takes, and how to see all of it again.
+  private func explain(_ seed: UInt64, _ options: Simulation.Options) throws {
+    guard let found = try Simulation.shrink(seed: seed, options) else { return }
+    let last = found.trace.suffix(40)
+    print("  with no other faults than \(found.faults.map { "\($0)" }.joined(separator: ", ")):")
+    if last.count < found.trace.count { print("    … \(found.trace.count - last.count) lines before") }
+    last.forEach { print("    \($0)") }
+    print("    \(found.breach.promise): \(found.breach.what)")
+    let bugs = options.bugs.map { " --bug \($0.rawValue)" }.sorted().joined()
+    let without = found.without.map { " --without \($0)" }.joined()
+    print("  again: simulate --from \(seed) --seeds 1 --trace\(bugs)\(without)")
   }
 
   private func crashEverywhere() throws {

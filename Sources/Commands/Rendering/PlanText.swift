@@ -1,3 +1,4 @@
+import PolicyFiles
 import RolloutModel
 
 /// A plan as people read it: what would be done, to which hosts, in which waves.
@@ -47,6 +48,7 @@ struct PlanText {
           + ", every \(policy.gate.interval), within \(policy.gate.timeout) each and \(policy.gate.deadline) in all"
       ))
     lines.append(fact("budget", budget()))
+    if let power = CanaryPower(plan) { lines.append(fact("canary", canary(power))) }
     lines.append(fact("undo", undo()))
     for note in notes() { lines.append(fact("note", note)) }
     return lines
@@ -66,6 +68,14 @@ struct PlanText {
     return "failures borne: \(canary) in the canary, \(budget.wave) of a wave, "
       + "\(budget.fleet.ofFailures(total)) of the fleet, \(budget.unreachable.ofFailures(total)) unreachable; "
       + (plan.policy.onBreach == .rollback ? "one more rolls all hosts back" : "one more halts the rollout")
+  }
+
+  private func canary(_ power: CanaryPower) -> String {
+    guard let excluded = power.excludedAbove, let even = power.evenChance else {
+      return "it bears the failure of all its hosts, so that every release passes it"
+    }
+    return "once passed, a release that fails on more than \(Words.share(excluded)) of hosts is excluded "
+      + "(\(Words.share(CanaryPower.confidence)) sure); one that fails on \(Words.share(even)) passes every second time"
   }
 
   private func undo() -> String {

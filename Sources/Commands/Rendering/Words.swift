@@ -19,6 +19,19 @@ enum Words {
     Date(timeIntervalSince1970: Double(wall / 1000)).ISO8601Format()
   }
 
+  /// A share from 0 to 1 in percent, with two digits: `95%`, `0.26%`.
+  static func share(_ share: Double) -> String {
+    guard share > 0, share <= 1 else { return share > 0 ? "100%" : "0%" }
+    var (percent, digits) = (share * 100, 0)
+    while percent < 9.95, digits < 4 { (percent, digits) = (percent * 10, digits + 1) }
+    let whole = Int64(percent.rounded())
+    guard digits > 0 else { return "\(whole)%" }
+    var unit: Int64 = 1
+    for _ in 0..<digits { unit *= 10 }
+    let fraction = String(whole % unit)
+    return "\(whole / unit).\(String(repeating: "0", count: max(0, digits - fraction.count)))\(fraction)%"
+  }
+
   /// `1 host`, `2 hosts`.
   static func count(_ count: Int, _ thing: String) -> String { "\(count) \(thing)\(count == 1 ? "" : "s")" }
 

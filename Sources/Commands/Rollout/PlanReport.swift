@@ -1,4 +1,5 @@
 import Controller
+import PolicyFiles
 import RolloutModel
 
 /// What `plan --output json` prints.
@@ -22,9 +23,21 @@ struct PlanReport: Encodable {
     var problem: String?
   }
 
+  /// What the first wave can tell: shares of hosts from 0 to 1, left out where every release passes.
+  struct Canary: Encodable {
+    var hosts: Int
+    var failures_borne: Int
+    var confidence: Double
+    /// A release that fails on more is excluded once the canary has passed.
+    var excluded_above: Double?
+    /// A release that fails on so many passes every second time.
+    var even_chance: Double?
+  }
+
   var agent: String
   var version: String
   var policy: String
+  var canary: Canary?
   var archives: [ReleaseArchive]
   var waves: [Wave]
   var hosts: [Entry]
@@ -33,6 +46,11 @@ struct PlanReport: Encodable {
     agent = plan.agent.name.text
     version = plan.release.version.text
     policy = plan.policy.name
+    canary = CanaryPower(plan).map { power in
+      Canary(
+        hosts: power.hosts, failures_borne: power.borne, confidence: CanaryPower.confidence,
+        excluded_above: power.excludedAbove, even_chance: power.evenChance)
+    }
     archives = plan.release.archives
     waves = plan.waves.map { wave in
       Wave(

@@ -111,6 +111,7 @@ struct LinesTests {
           traffic  nftables on port 8400; blue 7001, green 7002; drain 30s
           gate     3 healthy answers in a row to GET /health, every 1s, within 2s each and 2m in all
           budget   failures borne: 0 in the canary, 2% of a wave, 1 of the fleet, 2 unreachable; one more rolls all hosts back
+          canary   once passed, a release that fails on more than 95% of hosts is excluded (95% sure); one that fails on 50% passes every second time
           undo     a host reverts by itself after 2m unconfirmed; the old slot runs for 1h and stays installed for 7d after the rollout
 
         wave 1 canary: 1 host, 1 at once, soak 30s
