@@ -208,6 +208,8 @@ public actor RolloutController {
   }
 
   private func begin(_ effect: RolloutEffect) {
+    // Who has been overruled, or can't write, takes nothing up any more: not even a lease.
+    guard fault == nil else { return }
     switch effect {
     case .perform(let host, let attempt, let step, let known, let delay):
       notes[host] = nil
@@ -235,6 +237,7 @@ public actor RolloutController {
 
   /// Begins a step, at once or once there is a place for it.
   private func admit(_ job: StepQueue.Job) {
+    guard fault == nil else { return }
     works[job.host] = nil
     if job.step.isWaiting {
       start(job, mayEndEarly: true) { _ in }

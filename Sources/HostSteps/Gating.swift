@@ -78,6 +78,8 @@ extension StepRunner {
     while true {
       let round = await ask(questions)
       let verdict = reducer.take(round, at: time.now)
+      // In a soak it's the last row of sick answers that is judged, in a gate all that kept it from passing.
+      if round.allSatisfy(\.isHealthy) { sickness = Sickness() }
       try await compare(round, &sickness)
       switch verdict {
       case .passed:
@@ -173,7 +175,7 @@ extension StepRunner {
   /// How often in a row the old version must be sick too, before what both need is blamed.
   private static let oldSideSamples = 3
 
-  /// The sick rounds of the new version since it was healthy last, and in how many of them the old one was sick as well.
+  /// The sick rounds of the new version, and in how many of them the old one was sick as well.
   private struct Sickness {
     var rounds = 0
     var shared = 0
@@ -185,10 +187,7 @@ extension StepRunner {
 
   /// Looks at the old version whenever the new one is sick.
   private func compare(_ round: [Sample], _ sickness: inout Sickness) async throws(StepFailure) {
-    guard round.contains(where: { !$0.isHealthy && !$0.isNotAsked }) else {
-      if round.allSatisfy(\.isHealthy) { sickness = Sickness() }
-      return
-    }
+    guard round.contains(where: { !$0.isHealthy && !$0.isNotAsked }) else { return }
     sickness.rounds += 1
     if let bad = try await oldSideComplaint() {
       sickness.shared += 1
@@ -217,7 +216,9 @@ extension StepRunner {
     if !sickness.isShared {
       // One unlucky answer of the old version must not clear the new one of blame.
       for turn in 0..<Self.oldSideSamples {
-        if turn > 0, await !pause(plan.policy.gate.interval) { return }
+        if turn > 0, await !pause(plan.policy.gate.interval) {
+          throw StepFailure(.changed, "the step was ended before it was known what is at fault: \(why)")
+        }
         guard let bad = try await oldSideComplaint() else { return }
         complaint = bad
       }

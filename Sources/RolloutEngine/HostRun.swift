@@ -25,6 +25,8 @@ struct HostRun: Hashable, Sendable, Codable {
   var sharedFaults = 0
   /// Since when; nil while there were none.
   var sharedSince: Moment?
+  /// When the last of them was.
+  var sharedSeen: Moment?
   /// Once it is undone the host is to be begun anew.
   var comesBack = false
   /// Times that the host had to be asked how it stands since it was begun by a person's word or the wave's.

@@ -167,8 +167,8 @@ extension RolloutEngine {
     hosts[host].lastLines = failure.lastLines
     if failure.kind == .shared { sharedAt = now }
     switch failure.kind {
-    // What follows so soon on a fault of something shared is taken for a part of it.
-    case .gate where isEchoOfShared, .precondition where isEchoOfShared: failShared(host, step, failure)
+    // A host that is not fit so soon after a fault of something shared is taken for a part of it.
+    case .precondition where isEchoOfShared: failShared(host, step, failure)
     case .unreachable where !hosts[host].touched: failUnreachable(host, failure)
     case .unreachable, .lost: failLost(host, step, failure)
     case .changed: failChanged(host, step, failure)
@@ -307,6 +307,11 @@ extension RolloutEngine {
       hosts[host].failedRestores = 0
       perform(host, .restore(refuse: false, reason: failure.reason))
     case .flip, .prove, .confirm, .soak, .promote, .reconcile, .restore, .retain:
+      // One that comes after a long quiet is another fault, with a patience of its own.
+      if let seen = hosts[host].sharedSeen, now.since(seen) > Self.longestShared {
+        hosts[host].sharedSince = nil
+      }
+      hosts[host].sharedSeen = now
       let since = hosts[host].sharedSince ?? now
       hosts[host].sharedSince = since
       guard now.since(since) <= Self.longestShared else {
@@ -353,6 +358,7 @@ extension RolloutEngine {
     hosts[host].failedRestores = 0
     hosts[host].lost = 0
     hosts[host].lostSince = nil
+    hosts[host].comesBack = false
     perform(host, .restore(refuse: refuse, reason: failure.reason))
     if refuse { isReleaseBlamed = true }
     charge(host)
@@ -378,6 +384,8 @@ extension RolloutEngine {
   mutating func beginRestore(_ host: Int, _ undo: HostRun.Undo) {
     hosts[host].failedRestores = 0
     hosts[host].lost = 0
+    hosts[host].lostSince = nil
+    hosts[host].comesBack = false
     if hosts[host].reason.isEmpty || !hosts[host].isCharged { hosts[host].reason = undo.reason }
     perform(host, .restore(refuse: undo.refuse, reason: undo.reason))
   }
@@ -405,6 +413,7 @@ extension RolloutEngine {
   mutating func end(_ host: Int, _ phase: HostPhase) {
     clearStep(host)
     hosts[host].undo = nil
+    hosts[host].comesBack = false
     enter(host, phase)
   }
 

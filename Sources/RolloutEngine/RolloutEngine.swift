@@ -195,6 +195,7 @@ public struct RolloutEngine: Decider, Hashable, Codable {
   private mutating func restartClocks(_ host: Int) {
     hosts[host].lostSince = nil
     hosts[host].sharedSince = nil
+    hosts[host].sharedSeen = nil
     guard hosts[host].phase.isInFlight else { return }
     addTime(host, to: hosts[host].phase, max(0, wall - hosts[host].sinceWall))
     hosts[host].since = now

@@ -11,8 +11,8 @@ final class Judge {
     /// The last gate that passed rightly: of which run, and when.
     var provenRun = ""
     var provenAt = Int64.min
-    /// Healthy answers in a row from outside through the public port since the flip.
-    var outside = 0
+    /// Healthy answers in a row that a controller got from outside through the public port since the flip.
+    var outside: [String: Int] = [:]
     /// The same in the soak.
     var soaked = 0
     var confirmedAt: Int64?
@@ -33,6 +33,8 @@ final class Judge {
     var isFailed = false
     /// It is not at its end, and its wave has to wait for it.
     var isOpen = true
+    /// It is on its way forward.
+    var isFlying = false
   }
 
   private let plan: Plan
@@ -54,6 +56,7 @@ final class Judge {
   private var shares: [Share]
   private var failedByWave: [Int]
   private var openByWave: [Int]
+  private var flying = 0
   private var counted = 0
   /// The engine as the durable events alone make it.
   private var shadow: RolloutEngine
@@ -155,13 +158,14 @@ final class Judge {
     if new.flip?.phase == .confirmed, old?.flip?.phase == .armed, isOurs(host) {
       seen[host.index].confirmedAt = now()
       seen[host.index].soaked = 0
-      if seen[host.index].outside < max(plan.policy.gate.successes, 1) {
-        fail(.gatedFlip, "h\(host.index): confirmed after \(seen[host.index].outside) answers from outside")
+      let outside = seen[host.index].outside.values.max() ?? 0
+      if outside < max(plan.policy.gate.successes, 1) {
+        fail(.gatedFlip, "h\(host.index): confirmed after \(outside) answers from outside")
       }
     }
     if new.flip?.phase == .promoted, old?.flip?.phase == .confirmed, isOurs(host) { checkSoak(host) }
     if new.flip?.phase == .armed, old?.flip?.phase != .armed {
-      seen[host.index].outside = 0
+      seen[host.index].outside = [:]
       seen[host.index].confirmedAt = nil
     }
   }
@@ -300,7 +304,7 @@ final class Judge {
       seen[host.index].streaks[controller] = (isGood ? length + 1 : 0, run)
     }
     if isOutside, port == plan.agent.publicPort {
-      seen[host.index].outside = isGood ? seen[host.index].outside + 1 : 0
+      seen[host.index].outside[controller] = isGood ? (seen[host.index].outside[controller] ?? 0) + 1 : 0
       if isGood { seen[host.index].soaked += 1 }
     }
   }
@@ -338,6 +342,9 @@ final class Judge {
         checkStart(host, wave: place)
       case .intent: break
       }
+    }
+    if allowed > 0, flying > allowed {
+      fail(.batch, "\(flying) hosts are on their way, \(allowed) may be")
     }
   }
 
@@ -401,8 +408,10 @@ final class Judge {
   }
 
   private func recount(_ host: Int) {
-    var share = Share(isFailed: false, isOpen: false)
-    switch shadow.phase(of: host) {
+    var share = Share(isFailed: false, isOpen: false, isFlying: false)
+    let phase = shadow.phase(of: host)
+    share.isFlying = phase.isInFlight && phase != .restoring
+    switch phase {
     // Restored hosts of a rollout that goes on have failed.
     case .failed, .restored, .quarantined: share.isFailed = !excused.contains(host)
     case .pending, .preflight, .staging, .starting, .gating, .flipping, .soaking:
@@ -415,6 +424,7 @@ final class Judge {
     let place = wave(of: host)
     failedByWave[place] += (share.isFailed ? 1 : 0) - (old.isFailed ? 1 : 0)
     openByWave[place] += (share.isOpen ? 1 : 0) - (old.isOpen ? 1 : 0)
+    flying += (share.isFlying ? 1 : 0) - (old.isFlying ? 1 : 0)
   }
 
   private func checkStart(_ host: Int, wave place: Int) {

@@ -3,7 +3,7 @@ import Simulator
 
 /// Runs simulated rollouts, and says which promises they broke and how each is seen again.
 @main
-struct Simulate: ParsableCommand {
+struct Simulate: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "simulate", abstract: "Run simulated rollouts from seeds and check the promises.")
 
@@ -19,6 +19,9 @@ struct Simulate: ParsableCommand {
   @Option(help: "A kind of fault that is left out; may be repeated.")
   var without: [String] = []
 
+  @Option(help: ArgumentHelp("Hold the rollouts of a real journal to the promises, too.", valueName: "DIR"))
+  var history: String?
+
   @Flag(help: "Plant each bug in turn, and say after how many seeds it was caught.")
   var allBugs = false
 
@@ -33,7 +36,11 @@ struct Simulate: ParsableCommand {
   @Flag(help: "Print what happened, step by step.")
   var trace = false
 
-  func run() throws {
+  func run() async throws {
+    if let history { try await Recorded.judge(history) } else { try simulate() }
+  }
+
+  private func simulate() throws {
     if allBugs {
       try catchAll()
       return

@@ -347,6 +347,17 @@ class RolloutTest(unittest.TestCase):
         cls.fleet = Fleet.up(folder / "fleet", cls.hosts)
         cls.addClassCleanup(cls.fleet.down)
         cls.site = Site(cls.fleet, folder, all_archives(), cls.login)
+        cls.addClassCleanup(cls._judge)
+
+    @classmethod
+    def _judge(cls) -> None:
+        """What really took place is held to the same promises as what the simulator makes up."""
+        if not (cls.site.state / "journal.sqlite").exists():
+            return
+        judge = subprocess.run([PROGRAM.with_name("simulate"), "--history", cls.site.state],
+                               capture_output=True, text=True, check=False, timeout=LONGEST)
+        if judge.returncode != 0:
+            raise AssertionError(f"the class's rollouts broke a promise:\n{judge.stdout}{judge.stderr}")
 
     def agent(self, **fields: Any) -> Agent:
         RolloutTest._agents += 1

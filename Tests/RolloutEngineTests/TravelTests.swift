@@ -398,6 +398,31 @@ import Testing
     #expect(bench.steps[0] == .preflight)
   }
 
+  @Test("A host that could not make room and is tried again later is judged like any other")
+  func roomForgotten() throws {
+    var bench = try Bench.started(2)
+    try bench.bring(0, to: "gate")
+    bench.fail(0, .shared)
+    bench.fail(0, .quarantined)
+    #expect(bench.phase(0) == .quarantined)
+    bench.order(.resume)
+    bench.order(.retry([0]))
+    bench.finish(0, .standing(.candidateRuns(bootID: "b", invocation: "i")))
+    bench.finish(0, .failed(StepFailure(.gate, "sick")))
+    bench.finish(0, .restored)
+    #expect(bench.phase(0) == .restored)
+  }
+
+  @Test("A gate that fails is the release's fault also soon after a fault of something shared")
+  func gateAfterShared() throws {
+    var bench = try Bench.started(2)
+    try bench.bring(0, to: "soak")
+    try bench.bring(1, to: "soak")
+    bench.fail(0, .shared)
+    bench.fail(1, .gate)
+    #expect(bench.steps[1] == .restore(refuse: true, reason: "gate here") && bench.engine.failures == 1)
+  }
+
   @Test(
     "The clock since boot begins anew with the controller's machine: phases and patience are not reckoned across it"
   )

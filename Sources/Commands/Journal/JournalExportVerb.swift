@@ -42,9 +42,17 @@ struct JournalExportVerb: AsyncParsableCommand {
         count.add(record)
         lines += try Output.jsonText(ExportedRecord(record, of: rollout.rollout), pretty: false)
       }
-      if let file { try await file.write(lines) } else { Output.write(lines, to: STDOUT_FILENO) }
+      if let file { try await file.write(lines) } else { try Self.print(lines) }
     }
     for line in inspection.damage { Output.error("rollout \(rollout.rollout): \(line)") }
     count.add(inspection.damage)
+  }
+
+  /// An export that is not whole must not be taken for one.
+  private static func print(_ lines: String) throws {
+    let code = Output.write(lines, to: STDOUT_FILENO)
+    guard code == 0 || code == EPIPE else {
+      throw CommandError.tool("the export could not be written whole: \(String(cString: strerror(code)))")
+    }
   }
 }

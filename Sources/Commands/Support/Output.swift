@@ -55,14 +55,17 @@ enum Output {
     return result
   }
 
-  static func write(_ text: String, to descriptor: Int32) {
+  /// Writes all of a text; the value is the error's code where that was not possible, else 0.
+  @discardableResult
+  static func write(_ text: String, to descriptor: Int32) -> Int32 {
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {
       let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
       if count < 0, errno == EINTR { continue }
       // A reader that is gone gets nothing more; the work goes on without it.
-      guard count > 0 else { return }
+      guard count > 0 else { return count < 0 ? errno : EIO }
       rest = rest.dropFirst(count)
     }
+    return 0
   }
 }
