@@ -97,7 +97,8 @@ let package = Package(
       name: "switchyard-host", dependencies: ["HostCore"], exclude: ["README.md"],
       swiftSettings: strict),
     .executableTarget(
-      name: "simulate", dependencies: ["JournalStore", "RolloutModel", "Simulator", argumentParser], exclude: ["README.md"],
+      name: "simulate", dependencies: ["JournalStore", "RolloutModel", "Simulator", argumentParser],
+      exclude: ["README.md"],
       swiftSettings: strict),
     // Tests
     // Files that every reader must refuse, for the tests of the readers and of the program.
