@@ -219,7 +219,7 @@ public actor RolloutController {
         return
       }
       let wait = Task { [time = world.time] in
-        // What ends a sleep is that the step is not wanted any more.
+        // A sleep ends early only where the step is not wanted any more, which is asked next.
         try? await time.sleep(delay)
         if Task.isCancelled { finished(host, attempt, .cancelled) } else { admit(job) }
       }

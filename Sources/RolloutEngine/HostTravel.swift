@@ -11,7 +11,7 @@ extension RolloutEngine {
   static let suspiciousSilence = 3
   /// Lost connections in a row after which a host that was not begun is given up.
   static let mostLost = 8
-  /// How long after a fault of something shared a sick host is not taken for a sign of a bad release.
+  /// How long after a fault of something shared a host that is not fit to begin with is taken for a part of it.
   static let sharedEcho = Span.seconds(600)
   /// Attempts to reach a host that was not begun.
   static let mostUnreachable = 2

@@ -197,7 +197,8 @@ public struct RolloutEngine: Decider, Hashable, Codable {
     hosts[host].sharedSince = nil
     hosts[host].sharedSeen = nil
     guard hosts[host].phase.isInFlight else { return }
-    addTime(host, to: hosts[host].phase, max(0, wall - hosts[host].sinceWall))
+    let away = Moment(milliseconds: wall).since(Moment(milliseconds: hosts[host].sinceWall))
+    addTime(host, to: hosts[host].phase, max(0, away.milliseconds))
     hosts[host].since = now
     hosts[host].sinceWall = wall
   }

@@ -128,7 +128,7 @@ final class SimulatedController: @unchecked Sendable {
         return
       }
       let wait = Task(executorPreference: world.machinery) { [self, time] in
-        // What ends a sleep is that the step is not wanted any more.
+        // A sleep ends early only where the step is not wanted any more, which is asked next.
         try? await time.sleep(delay)
         if Task.isCancelled { finished(job, .cancelled) } else { admit(job) }
       }
