@@ -111,9 +111,9 @@ let package = Package(
     tests("HostMachineTests", ["HostMachine", "RolloutModel"]),
     tests("HostCoreTests", ["HostCore", "HostMachine", "HostProtocol", "RolloutModel"]),
     tests("LayeringTests", []),
-    tests("ProbesTests", ["EventLoop", "Ports", "Probes", "RolloutModel"]),
+    tests("ProbesTests", ["CLinux", "EventLoop", "Ports", "Probes", "RolloutModel"]),
     tests(
-      "SSHTransportTests", ["EventLoop", "HostProtocol", "Ports", "RolloutModel", "SSHTransport"],
+      "SSHTransportTests", ["CLinux", "EventLoop", "HostProtocol", "Ports", "RolloutModel", "SSHTransport"],
       exclude: ["Programs"]),
     tests("JournalStoreTests", ["JournalStore", "Ports", "RolloutModel", grdb], exclude: ["Golden"]),
     tests("RolloutEngineTests", ["ControllerMachine", "RolloutEngine", "RolloutModel"]),

@@ -54,7 +54,11 @@ struct TLSTests {
   @Test("A self-signed certificate passes only where none is checked")
   func selfSigned() async throws {
     let server = try Server()
-    while try await probe(server.port, .tcp) != .healthy { try await Task.sleep(for: .milliseconds(10)) }
+    let patience = ContinuousClock.now + .seconds(60)
+    while try await probe(server.port, .tcp) != .healthy {
+      try #require(ContinuousClock.now < patience, "openssl s_server never listens")
+      try await Task.sleep(for: .milliseconds(10))
+    }
     #expect(try await probe(server.port, .https(path: "/", verify: false)) == .healthy)
     let checked = try await probe(server.port, .https(path: "/", verify: true))
     #expect(checked == .noAnswer("SSL certificate problem: self-signed certificate"))

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Synchronization
 
@@ -106,7 +107,8 @@ final class TestServer: Sendable {
     let log = log
     onThread {
       while true {
-        let descriptor = accept(listener, nil, nil)
+        // A program that another test starts meanwhile must not hold it open.
+        let descriptor = accept4(listener, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
         guard descriptor >= 0 else { break }
         onThread {
           let connection = Connection(descriptor: descriptor)

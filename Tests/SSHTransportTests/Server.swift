@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Synchronization
 
@@ -91,7 +92,8 @@ final class Server: Sendable {
     let (listener, count) = (listener, count)
     onThread {
       while true {
-        let descriptor = accept(listener, nil, nil)
+        // A program that another test starts meanwhile must not hold it open.
+        let descriptor = accept4(listener, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
         guard descriptor >= 0 else { break }
         count.value.add(1, ordering: .relaxed)
         onThread { script(Connection(descriptor: descriptor)) }
