@@ -29,7 +29,7 @@ extension StepRunner {
           lastLines: await lastLines())
       case .undecided:
         if round.contains(where: { !$0.isHealthy }) { try await checkCandidate() }
-        tell(verdict, began: reducer.deadline, what: "healthy answers on port \(port)")
+        tell(verdict, left: reducer.left(at: time.now), what: "healthy answers on port \(port)")
       }
       if await !pause(plan.policy.gate.interval) { return .cancelled }
     }
@@ -57,7 +57,8 @@ extension StepRunner {
           .gate,
           "after the flip the public port \(plan.agent.publicPort) did not answer from outside: \(why)",
           hint: "see whether a firewall of the host drops port \(plan.agent.slots[known.candidate])")
-      case .undecided: tell(verdict, began: reducer.deadline, what: "healthy answers on the public port")
+      case .undecided:
+        tell(verdict, left: reducer.left(at: time.now), what: "healthy answers on the public port")
       }
       if await !pause(gate.interval) { return .cancelled }
     }
@@ -66,9 +67,8 @@ extension StepRunner {
   /// The flipped host is watched through its public port, and its own record now and then.
   func soak(_ length: Span) async throws(StepFailure) -> StepOutcome {
     let questions = try await publicQuestions(version: plan.release.version, slot: known.candidate)
-    let began = time.now
     var reducer = SoakReducer(
-      length: length, gate: plan.policy.gate, tolerance: plan.policy.soakTolerance, began: began)
+      length: length, gate: plan.policy.gate, tolerance: plan.policy.soakTolerance, began: time.now)
     if case .passed = reducer.check(at: time.now) { return .soaked(samples: 0) }
     // In long soaks the host is asked rarely, and the connection is closed between.
     let isLong = length > .seconds(300)
@@ -91,19 +91,16 @@ extension StepRunner {
         try await blameShared(round, why, sickness)
         throw StepFailure(.gate, why, lastLines: await lastLines())
       case .undecided:
-        note(
-          "soaks, \(Span(milliseconds: length.milliseconds - time.now.since(began).milliseconds).roundedToSeconds) left"
-        )
+        note("soaks, \(reducer.left(at: time.now).roundedToSeconds) left")
       }
       if round.contains(where: { !$0.isHealthy }) || time.now.since(asked) >= askEvery {
         try await checkProbation()
         asked = time.now
         if isLong { await session.channel.close() }
       }
-      let left = began + length
-      let wait =
-        time.now < left ? min(plan.policy.gate.interval, left.since(time.now)) : plan.policy.gate.interval
-      if await !pause(wait) { return .cancelled }
+      let left = reducer.left(at: time.now)
+      let interval = plan.policy.gate.interval
+      if await !pause(left > .zero ? min(interval, left) : interval) { return .cancelled }
     }
   }
 
@@ -282,11 +279,10 @@ extension StepRunner {
     }
   }
 
-  private func tell(_ verdict: Verdict, began deadline: Moment, what: String) {
+  private func tell(_ verdict: Verdict, left: Span, what: String) {
     guard case .undecided(let healthy, let needed, let last) = verdict else { return }
-    let left = deadline.since(time.now).roundedToSeconds
     note(
-      "waits: \(healthy) of \(needed) \(what), \(left) left"
+      "waits: \(healthy) of \(needed) \(what), \(left.roundedToSeconds) left"
         + (healthy == 0 ? last.map { "; \($0)" } ?? "" : ""))
   }
 }

@@ -11,10 +11,11 @@ public enum Verdict: Hashable, Sendable {
 }
 
 /// Counts healthy rounds in a row until a gate passes or fails. A round asks every probe once and is healthy when all
-/// answers are; an answer that is unknown, late or of another version is not. Holds no samples.
+/// answers are; an answer that is unknown, late or of another version is not. Time in which nobody looked counts for
+/// nothing, and a bad answer at its end neither. Holds no samples.
 public struct GateReducer: Sendable {
   private let gate: Gate
-  private let began: Moment
+  private var time: WatchedTime
   private var streak = 0
   private var wrongInARow = 0
   private var lastReason: String?
@@ -22,14 +23,16 @@ public struct GateReducer: Sendable {
   /// A gate that begins now, by the controller's clock.
   public init(_ gate: Gate, began: Moment) {
     self.gate = gate
-    self.began = began
+    time = WatchedTime(gate, began: began)
   }
 
-  /// When the gate must have passed.
-  public var deadline: Moment { began + gate.deadline }
+  /// Within what time the gate must have passed.
+  public func left(at now: Moment) -> Span { time.left(of: gate.deadline, at: now) }
 
   /// Takes in one round's answers at the time they were complete. A round without answers is not healthy.
   public mutating func take(_ round: [Sample], at now: Moment) -> Verdict {
+    let hasLooked = time.look(at: now)
+    if !hasLooked { (streak, wrongInARow) = (0, 0) }
     let bad = round.first(where: { gate.complaint(about: $0) != nil })
     if let bad {
       lastReason = gate.complaint(about: bad)
@@ -38,9 +41,9 @@ public struct GateReducer: Sendable {
     }
     let isHealthy = bad == nil && !round.isEmpty
     streak = isHealthy ? streak + 1 : 0
-    if case .wrongVersion = bad?.outcome { wrongInARow += 1 } else { wrongInARow = 0 }
+    if case .wrongVersion = bad?.outcome, hasLooked { wrongInARow += 1 } else { wrongInARow = 0 }
     // At least one: a gate that asks for nothing would pass unasked.
-    if streak >= max(gate.successes, 1), now.since(began) <= gate.deadline { return .passed }
+    if streak >= max(gate.successes, 1), time.elapsed(at: now) <= gate.deadline { return .passed }
     if wrongInARow >= max(gate.successes, 2) {
       return .failed("another version answers: \(lastReason ?? "")")
     }
@@ -48,8 +51,8 @@ public struct GateReducer: Sendable {
   }
 
   /// The verdict as time goes on without a round.
-  public func check(at now: Moment) -> Verdict {
-    guard now.since(began) < gate.deadline else {
+  private func check(at now: Moment) -> Verdict {
+    guard time.elapsed(at: now) < gate.deadline else {
       let last = lastReason.map { "; last: \($0)" } ?? "; nothing was answered"
       return .failed("\(streak) of \(gate.successes) healthy answers in a row within \(gate.deadline)\(last)")
     }
@@ -58,19 +61,19 @@ public struct GateReducer: Sendable {
 }
 
 /// Watches a flipped host through its soak. Only samples that the candidate served count: what could not be asked is
-/// neither healthy nor a breach.
+/// neither healthy nor a breach. Time in which nobody looked is no part of the soak, and a bad answer at its end no breach.
 public struct SoakReducer: Sendable {
   private let length: Span
   private let gate: Gate
   private let tolerance: Int
-  private let began: Moment
+  private var time: WatchedTime
   private var healthy = 0
   /// Healthy rounds in a row, each with every probe asked.
   private var streak = 0
   private var badInARow = 0
   private var lastReason: String?
-  /// When something could not be asked last, and whether that is so still.
-  private var blindAt: Moment?
+  /// How far the soak was when something could not be asked last, and whether that is so still.
+  private var blindAt: Span?
   private var isBlind = false
 
   /// A soak that begins now and bears `tolerance` unhealthy rounds in a row.
@@ -78,22 +81,27 @@ public struct SoakReducer: Sendable {
     self.length = length
     self.gate = gate
     self.tolerance = tolerance
-    self.began = began
+    time = WatchedTime(gate, began: began)
   }
+
+  /// What is left of the soak's length.
+  public func left(at now: Moment) -> Span { time.left(of: length, at: now) }
 
   /// Healthy rounds so far.
   public var samples: Int { healthy }
 
   /// Takes in one round's answers at the time they were complete.
   public mutating func take(_ round: [Sample], at now: Moment) -> Verdict {
+    let hasLooked = time.look(at: now)
+    if !hasLooked { streak = 0 }
     let asked = round.filter { !$0.isNotAsked }
     isBlind = asked.count < round.count
-    if isBlind { blindAt = now }
+    if isBlind { blindAt = time.elapsed(at: now) }
     if let complaint = gate.complaint(about: asked) {
-      badInARow += 1
+      if hasLooked { badInARow += 1 }
       streak = 0
       lastReason = complaint
-      if badInARow > tolerance {
+      if hasLooked, badInARow > tolerance {
         return .failed(
           "\(badInARow) unhealthy answers in a row in the soak, \(tolerance) borne; last: \(complaint)"
         )
@@ -113,13 +121,13 @@ public struct SoakReducer: Sendable {
   /// gate asks for; the gate's deadline is the longest that is waited for them. A host that could not be asked is given that
   /// time anew once it can be, within reason.
   public func check(at now: Moment) -> Verdict {
-    let elapsed = now.since(began)
+    let elapsed = time.elapsed(at: now)
     // A soak of no length adds no samples to those that proved the flip.
     if elapsed >= length, length == .zero ? badInARow == 0 : streak >= max(gate.successes, 1) {
       return .passed
     }
     let longest = length.milliseconds + gate.deadline.milliseconds
-    let seeing = isBlind ? nil : blindAt.map { $0.since(began).milliseconds + gate.deadline.milliseconds }
+    let seeing = isBlind ? nil : blindAt.map { $0.milliseconds + gate.deadline.milliseconds }
     if elapsed.milliseconds > max(longest, min(seeing ?? 0, 2 * longest)) {
       let last = lastReason.map { "; last: \($0)" } ?? ""
       return .failed(

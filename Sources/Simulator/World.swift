@@ -55,7 +55,7 @@ public struct Faults: Sendable {
   public init() {}
 
   /// Those that strike what all hosts share, and no host by itself.
-  static let shared: Set<Kind> = [.dependencyDown, .controllerKilled, .commitFails]
+  static let shared: Set<Kind> = [.dependencyDown, .controllerKilled, .controllerStopped, .commitFails]
 
   /// The kinds that may strike.
   public var kinds: [Kind] { Kind.allCases.filter { self[$0] > 0 } }

@@ -80,20 +80,43 @@ extension Verdict {
   func deadline() {
     for (moment, isPassed) in [(Int64(59_999), true), (60_000, true), (60_001, false)] {
       var reducer = GateReducer(gate(2), began: at(0))
-      _ = reducer.take([good], at: at(1))
+      for second in 1..<59 { _ = reducer.take([sick], at: at(Int64(second))) }
+      _ = reducer.take([good], at: at(59))
       let verdict = reducer.take([good], at: Moment(milliseconds: moment))
       #expect(verdict.isPassed == isPassed)
       #expect((verdict.failure != nil) == !isPassed)
     }
   }
 
-  @Test("No answer at all fails at the deadline")
-  func silence() {
-    let reducer = GateReducer(gate(), began: at(5))
-    #expect(reducer.check(at: Moment(milliseconds: 64_999)).failure == nil)
-    #expect(
-      reducer.check(at: at(65)).failure == "0 of 3 healthy answers in a row within 1m; nothing was answered")
-    #expect(reducer.deadline == at(65))
+  @Test("What is left is told")
+  func left() {
+    var reducer = GateReducer(gate(), began: at(5))
+    for second in 6...9 { _ = reducer.take([dead], at: at(Int64(second))) }
+    #expect(reducer.left(at: at(10)) == .seconds(55))
+  }
+
+  @Test(
+    "A time in which nobody looked is left out, and the answer at its end is no bad one",
+    arguments: [sick, dead, other, late])
+  func suspended(bad: Sample) {
+    var reducer = GateReducer(gate(2), began: at(0))
+    _ = reducer.take([good], at: at(1))
+    #expect(reducer.take([bad], at: at(3600)).failure == nil)
+    #expect(!reducer.take([good], at: at(3601)).isPassed)
+    #expect(reducer.take([good], at: at(3602)).isPassed)
+  }
+
+  @Test("A streak does not go on behind a time in which nobody looked, and a sick version fails all the same")
+  func afterwards() {
+    var reducer = GateReducer(gate(2), began: at(0))
+    _ = reducer.take([good], at: at(1))
+    #expect(!reducer.take([good], at: at(3600)).isPassed)
+    var failed: Int64?
+    for second in Int64(3601)...3700 where failed == nil {
+      if reducer.take([sick], at: at(second)).failure != nil { failed = second }
+    }
+    // A minute, less the second before and what a round may take.
+    #expect(failed == 3649)
   }
 
   @Test("A gate that asks for nothing passes no sick answer", arguments: [0, -1, Int.min])
@@ -107,7 +130,8 @@ extension Verdict {
     var reducer = GateReducer(gate(), began: at(1000))
     #expect(!reducer.take([good], at: at(0)).isPassed)
     #expect(!reducer.take([good], at: Moment(milliseconds: Int64.min)).isPassed)
-    #expect(reducer.take([sick], at: Moment(milliseconds: Int64.max)).failure != nil)
+    #expect(!reducer.take([good], at: Moment(milliseconds: Int64.max)).isPassed)
+    #expect(reducer.take([sick], at: Moment(milliseconds: Int64.max)).failure == nil)
   }
 }
 
@@ -179,12 +203,26 @@ extension Verdict {
 
   @Test("Fewer healthy answers than the gate asks for are waited for, but not for ever")
   func few() {
-    var soak = soak(successes: 3)
-    _ = soak.take([good], at: at(9))
-    #expect(!soak.take([good], at: at(10)).isPassed)
+    var soak = soak(tolerance: 100, successes: 3)
+    for second in 1..<29 { #expect(soak.take([sick], at: at(Int64(second))).failure == nil) }
+    for second in 29...30 { #expect(!soak.take([good], at: at(Int64(second))).isPassed) }
     #expect(soak.check(at: at(30)).failure == nil)
     #expect(soak.check(at: Moment(milliseconds: 30_001)).failure?.hasPrefix("2 healthy answers") == true)
-    #expect(soak.take([good], at: at(12)).isPassed)
+    #expect(soak.take([good], at: at(31)).isPassed)
+  }
+
+  @Test(
+    "A time in which nobody looked is no part of the soak, and the answer at its end no breach",
+    arguments: [sick, dead, other, late])
+  func suspended(bad: Sample) {
+    var soak = soak(.seconds(20))
+    for second in 1...5 { _ = soak.take([good], at: at(Int64(second))) }
+    #expect(soak.take([bad], at: at(3600)).failure == nil)
+    // Of 20 s there were 5, and what a round may take.
+    for second in 3601..<3605 { #expect(!soak.take([good], at: at(Int64(second))).isPassed) }
+    #expect(soak.left(at: at(3604)) == .seconds(1))
+    #expect(soak.take([good], at: at(3605)).isPassed)
+    #expect(soak.take([bad], at: at(3606)).failure != nil)
   }
 
   @Test("A host that could not be asked until late is given its time anew, and not for ever")
