@@ -86,9 +86,18 @@ extension StepRunner {
 
   func reconcile() async throws(StepFailure) -> HostStanding {
     note("asks the host how it stands")
-    let status = try await session.observe()
-    // An earlier controller of this rollout may still live: from here on the host refuses it.
-    if status.lease.map(session.isOurs) == true { _ = try await session.key() }
+    var status = try await session.observe()
+    // An earlier controller of this rollout may still live: from here on the host refuses it. What it did before that counts.
+    if status.lease.map(session.isOurs) == true {
+      _ = try await session.key()
+      status = try await session.observe()
+    }
+    if let flip = status.flip?.flip, isLaterFlip(flip) {
+      throw StepFailure(
+        .leaseLost, "the host has had flip \(escapedForTerminal(flip)), which this one never began"
+      )
+      .overruling
+    }
     if let quarantine = status.quarantine { return .quarantined(reason: quarantine) }
     let unit = status.slot(known.candidate)?.unit
     if let flip = status.flip, flip.flip == known.flip {
@@ -112,5 +121,18 @@ extension StepRunner {
     else { return .untouched }
     // Whether it is the unit that was started before is of no matter: it is gated anew.
     return .candidateRuns(bootID: status.bootID, invocation: unit.invocation)
+  }
+
+  /// Whether a flip was begun for a later try of this host than the journal knows of: by a controller that took the rollout
+  /// over while this one slept, or on another machine.
+  private func isLaterFlip(_ flip: String) -> Bool {
+    func parts(_ flip: String) -> (rollout: Substring, tries: Int)? {
+      guard let dash = flip.lastIndex(of: "-"), let tries = Int(flip[flip.index(after: dash)...]) else {
+        return nil
+      }
+      return (flip[..<dash], tries)
+    }
+    guard let theirs = parts(flip), let ours = parts(known.flip) else { return false }
+    return theirs.rollout == ours.rollout && theirs.tries > ours.tries
   }
 }
