@@ -150,7 +150,7 @@ extension StepRunner {
 
   /// Throws where the candidate's unit is not the one that was started, or is not up.
   private func checkCandidate() async throws(StepFailure) {
-    let status = try await session.observe()
+    let status = try await session.observeOurs()
     guard status.bootID == known.bootID else {
       throw StepFailure(.changed, "the host was rebooted while the new version was being proved")
     }
@@ -233,7 +233,7 @@ extension StepRunner {
 
   /// Throws where our flip is not armed any more.
   private func checkArmed() async throws(StepFailure) {
-    let status = try await session.observe()
+    let status = try await session.observeOurs()
     guard let flip = status.flip, flip.flip == known.flip, flip.phase == .armed || flip.phase == .confirmed
     else {
       throw StepFailure(
@@ -243,7 +243,7 @@ extension StepRunner {
 
   /// Throws where the host's record is no longer that of our confirmed flip, or the candidate's unit is another one.
   private func checkProbation() async throws(StepFailure) {
-    let status = try await session.observe()
+    let status = try await session.observeOurs()
     guard let flip = status.flip, flip.flip == known.flip, flip.phase == .confirmed || flip.phase == .promoted
     else {
       throw StepFailure(

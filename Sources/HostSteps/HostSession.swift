@@ -60,6 +60,16 @@ package actor HostSession {
     lease.reason == identity.purpose && lease.key.controller != identity.id
   }
 
+  /// How the agent stands on the host. Throws where another controller of this rollout has taken the lease that we had: what
+  /// is found then is its doing, and says nothing of the release.
+  func observeOurs() async throws(StepFailure) -> AgentStatus {
+    let status = try await observe()
+    if lease != nil, let last = status.lastLease, isAnothers(last) {
+      throw StepFailure(.leaseLost, "its lease of epoch \(last.key.epoch) is newer than ours").overruling
+    }
+    return status
+  }
+
   /// The lease's key, taken or renewed where that is due. A lease that an earlier controller of this same rollout
   /// holds is taken over: the rollout's lock says that it's gone.
   func key() async throws(StepFailure) -> LeaseKey {

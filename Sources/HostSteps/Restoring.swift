@@ -92,12 +92,6 @@ extension StepRunner {
       _ = try await session.key()
       status = try await session.observe()
     }
-    if let flip = status.flip?.flip, isLaterFlip(flip) {
-      throw StepFailure(
-        .leaseLost, "the host has had flip \(escapedForTerminal(flip)), which this one never began"
-      )
-      .overruling
-    }
     if let quarantine = status.quarantine { return .quarantined(reason: quarantine) }
     let unit = status.slot(known.candidate)?.unit
     if let flip = status.flip, flip.flip == known.flip {
@@ -114,6 +108,10 @@ extension StepRunner {
       case .reverted: return .undone(unconfirmed: flip.isUnconfirmed, reason: reason)
       }
     }
+    if let flip = status.flip, flip.to == Side(known.candidate), let tries = laterTry(flip.flip) {
+      return .ahead(
+        flip: flip.flip, tries: tries, isOver: flip.phase == .reverting || flip.phase == .reverted)
+    }
     // A slot that was never seen started may hold the same release from an earlier rollout, about to be emptied: a start
     // finds out.
     guard let release = known.release, !known.invocation.isEmpty,
@@ -123,16 +121,17 @@ extension StepRunner {
     return .candidateRuns(bootID: status.bootID, invocation: unit.invocation)
   }
 
-  /// Whether a flip was begun for a later try of this host than the journal knows of: by a controller that took the rollout
-  /// over while this one slept, or on another machine.
-  private func isLaterFlip(_ flip: String) -> Bool {
-    func parts(_ flip: String) -> (rollout: Substring, tries: Int)? {
+  /// The try of this host that a flip was begun for, where that is a later one than the journal knows of.
+  private func laterTry(_ flip: String) -> Int? {
+    func parts(_ flip: String) -> (host: Substring, tries: Int)? {
       guard let dash = flip.lastIndex(of: "-"), let tries = Int(flip[flip.index(after: dash)...]) else {
         return nil
       }
       return (flip[..<dash], tries)
     }
-    guard let theirs = parts(flip), let ours = parts(known.flip) else { return false }
-    return theirs.rollout == ours.rollout && theirs.tries > ours.tries
+    guard let theirs = parts(flip), let ours = parts(known.flip), theirs.host == ours.host,
+      theirs.tries > ours.tries, theirs.tries < 1 << 20
+    else { return nil }
+    return theirs.tries
   }
 }

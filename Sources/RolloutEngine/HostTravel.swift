@@ -124,6 +124,16 @@ extension RolloutEngine {
       hosts[host].known.invocation = invocation
       perform(host, .soak(soak(of: host)))
     case .promoted: promote(host)
+    case .ahead(let flip, let tries, let isOver):
+      // What the host has done counts, whoever asked for it: another flip beside it would undo a version that serves.
+      hosts[host].tries = max(hosts[host].tries, tries)
+      if isOver {
+        stand(host, .untouched)
+      } else {
+        hosts[host].touched = true
+        hosts[host].known.flip = flip
+        perform(host, .reconcile)
+      }
     case .undone(let unconfirmed, let why):
       if unconfirmed, hosts[host].unconfirmed < Self.mostUnconfirmed {
         // The controller's failure, not the release's: no budget is spent.

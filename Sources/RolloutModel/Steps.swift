@@ -184,6 +184,9 @@ public enum HostStanding: Hashable, Sendable, Codable {
   case confirmed(bootID: String, invocation: String)
   /// Promoted.
   case promoted
+  /// The host has had a flip of this rollout for a later try than the journal knows of, by a controller elsewhere that went on
+  /// from a copy of it. `isOver`: that one is undone.
+  case ahead(flip: String, tries: Int, isOver: Bool)
   /// The host has undone the flip by itself, because no confirm came (`unconfirmed`) or because the candidate failed.
   case undone(unconfirmed: Bool, reason: String)
   /// The host can't undo it.

@@ -6,11 +6,17 @@ enum Golden010 {
   /// Rollouts in the order in which they were created. Record n of a rollout was appended n seconds after `start`.
   static func rollouts() throws -> [(id: String, entries: [JournalEntry])] {
     [
-      ("everything-1", try [.plan(full())] + happenings() + intents()),
+      ("everything-1", try [.plan(full())] + happenings() + intents() + [ahead]),
       ("command-2", [.plan(try plan("command-2", traffic: .command(argv: ["/usr/bin/move", "--agent"])))]),
       ("none-3", [.plan(try plan("none-3", traffic: .none))]),
     ]
   }
+
+  /// What a host says that has gone further than the journal.
+  private static let ahead = JournalEntry.event(
+    StampedEvent(
+      .step(host: 0, attempt: 0, .standing(.ahead(flip: "everything-1-0-3", tries: 3, isOver: true))),
+      at: Moment(milliseconds: 0), wall: start, chance: 0))
 
   /// 2026-11-23T23:00:00Z.
   static let start: Int64 = 1_795_474_800_000

@@ -12,7 +12,8 @@ enum Shape: Hashable, CaseIterable {
   case cleared, staged, unitStarted, gatePassed, flipped, proven, confirmed, soaked, promoted, restored,
     retained,
     standing, cancelled, failed
-  case standsUntouched, standsCandidateRuns, standsArmed, standsConfirmed, standsPromoted, standsUndone,
+  case standsUntouched, standsCandidateRuns, standsArmed, standsConfirmed, standsPromoted, standsAhead,
+    standsUndone,
     standsQuarantined
   case unreachable, lost, changed, host, gate, precondition, undone, quarantined, leaseLost, overruled, busy,
     shared
@@ -96,6 +97,7 @@ struct Shapes {
     case .armed: note(.standsArmed)
     case .confirmed: note(.standsConfirmed)
     case .promoted: note(.standsPromoted)
+    case .ahead: note(.standsAhead)
     case .undone: note(.standsUndone)
     case .quarantined: note(.standsQuarantined)
     }

@@ -213,6 +213,25 @@ import Testing
     #expect(known.from == .blue, "an undo must know who owned traffic before")
   }
 
+  @Test(
+    "A flip of a later try than the journal knows of is gone on with where it stands, and its name is not used again"
+  )
+  func ahead() throws {
+    for isOver in [false, true] {
+      var bench = try Bench.started()
+      try bench.bring(0, to: "stage")
+      bench.fail(0, .lost)
+      let effects = bench.finish(0, .standing(.ahead(flip: "r-1-0-7", tries: 7, isOver: isOver)))
+      guard case .perform(0, _, let step, let known, _) = effects.first else {
+        Issue.record("nothing follows")
+        return
+      }
+      #expect(step == (isOver ? .preflight : .reconcile))
+      #expect(known.flip == (isOver ? "r-1-0-8" : "r-1-0-7"))
+      #expect(bench.engine.failures == 0)
+    }
+  }
+
   @Test("For want of a confirm a host is begun anew twice and charged nothing; the third time it has failed")
   func unconfirmed() throws {
     var bench = try Bench.started()

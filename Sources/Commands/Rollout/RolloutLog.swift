@@ -1,4 +1,3 @@
-import FoundationEssentials
 import JournalStore
 import RolloutEngine
 import RolloutModel
@@ -73,7 +72,7 @@ struct LogLine {
   private static let longest = 4000
 
   private func head(of record: JournalRecord, host: String?) -> String? {
-    let clock = Clock.text(record.wall)
+    let clock = Words.clock(record.wall)
     switch record.entry {
     case .plan(let plan):
       return host == nil
@@ -133,17 +132,26 @@ struct LogLine {
     case .promoted: "promoted"
     case .restored: "restored"
     case .retained: "the old slot is retained"
-    case .standing(let standing): "stands: \(standing)"
+    case .standing(let standing): word(standing)
     case .cancelled: "ended early"
     case .failed(let failure): failure.reason
     }
   }
-}
 
-/// Wall clock times for people.
-enum Clock {
-  /// `2026-01-31T12:00:00Z`.
-  static func text(_ wall: Int64) -> String {
-    Date(timeIntervalSince1970: Double(wall) / 1000).formatted(.iso8601)
+  private func word(_ standing: HostStanding) -> String {
+    switch standing {
+    case .untouched: "the old side owns traffic, and nothing of this rollout runs"
+    case .candidateRuns: "the candidate runs, traffic has not moved"
+    case .armed: "traffic has moved and is not confirmed"
+    case .confirmed: "the flip is confirmed, the soak goes on"
+    case .promoted: "promoted"
+    case .ahead(let flip, _, let isOver):
+      isOver
+        ? "flip \(flip) of another controller was undone"
+        : "another controller has made flip \(flip): it is gone on with"
+    case .undone(unconfirmed: true, let reason): "the host has undone the unconfirmed flip: \(reason)"
+    case .undone(unconfirmed: false, let reason): "the host has undone the flip: \(reason)"
+    case .quarantined(let reason): "the host can't undo the flip: \(reason)"
+    }
   }
 }
