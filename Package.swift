@@ -15,6 +15,10 @@ let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -38,6 +42,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.2"),
   ],
   targets: [
     // L0: C libraries
@@ -68,7 +74,13 @@ let package = Package(
     module("SystemdBus", ["CSystemd"]),
     module("HostSteps", ["HostProtocol", "Ports", "RolloutEngine", "RolloutModel", crypto]),
     module("JournalStore", ["Ports", "RolloutModel", grdb, crypto]),
-    // L5: drivers of the machines
+    // L5: drivers of the machines, and the door that stands on another
+    module(
+      "AgentRPC",
+      [
+        "EventLoop", "HostProtocol", "Ports", "RolloutModel", "SSHTransport", nioCore, nioHTTP1, nioPosix,
+        nioSSL,
+      ]),
     module("HostCore", ["HostMachine", "HostProtocol", "RolloutModel", "SystemdBus", crypto]),
     module(
       "Controller",
@@ -83,7 +95,8 @@ let package = Package(
     module(
       "Commands",
       [
-        "Controller", "ControllerMachine", "EventLoop", "HostProtocol", "HostSteps", "Inventory",
+        "AgentRPC", "Controller", "ControllerMachine", "EventLoop", "HostProtocol", "HostSteps",
+        "Inventory",
         "JournalStore",
         "MarkedYAML", "PolicyFiles", "Ports", "Probes", "RolloutEngine", "RolloutModel", "Simulator",
         "SSHTransport",

@@ -11,6 +11,8 @@ extension StepRunner {
     guard case .facts(let facts) = try await session.ask(request, within: .seconds(30)) else {
       throw .wrongReply
     }
+    let way = await session.channel.way()
+    if !way.isEmpty { note("goes over \(way)") }
     let release = try releases.release(for: facts.architecture)
     let status = facts.agent
     if let disturbance = status.disturbance {

@@ -36,18 +36,22 @@ extension Shape where Value == AgentDefinition {
     let program = ProgramFields()
     let place = PlacementFields(folder: folder)
     let checks = CheckFields()
-    return .record("an agent file", program.descriptions + place.descriptions + checks.descriptions) {
-      record in
+    let door = DoorFields(folder: folder)
+    return .record(
+      "an agent file",
+      program.descriptions + place.descriptions + checks.descriptions + door.descriptions
+    ) { record in
       let program = program.read(record)
       let place = place.read(record, agent: program?.name)
       let checks = checks.read(record)
-      guard let program, let place, let checks else { return nil }
+      let door = door.read(record, publicPort: place?.publicPort)
+      guard let program, let place, let checks, let door else { return nil }
       return AgentDefinition(
         name: program.name, user: program.user, strip: program.strip, exec: program.exec, args: program.args,
         environment: program.environment, slots: place.slots, publicPort: place.publicPort,
         traffic: place.traffic,
         drain: place.drain, concurrent: place.concurrent, unitTemplate: place.unit, adopt: place.adopt,
-        health: checks.health, dependencies: checks.dependencies)
+        health: checks.health, dependencies: checks.dependencies, rpc: door)
     }
   }
 }

@@ -30,13 +30,16 @@ public struct AgentDefinition: Hashable, Sendable, Codable {
   public var health: [ProbeDefinition]
   /// What must hold on a host before anything is changed.
   public var dependencies: [Dependency]
+  /// The way to hosts through their agents; nil where it is always SSH.
+  public var rpc: RPCDoorChoice?
 
   /// A definition from its parts.
   public init(
     name: AgentName, user: String, strip: Int, exec: String, args: [String],
     environment: [EnvironmentVariable],
     slots: SlotPorts, publicPort: Int, traffic: TrafficDriver, drain: Span, concurrent: Bool,
-    unitTemplate: String?, adopt: Adoption?, health: [ProbeDefinition], dependencies: [Dependency]
+    unitTemplate: String?, adopt: Adoption?, health: [ProbeDefinition], dependencies: [Dependency],
+    rpc: RPCDoorChoice? = nil
   ) {
     self.name = name
     self.user = user
@@ -53,6 +56,30 @@ public struct AgentDefinition: Hashable, Sendable, Codable {
     self.adopt = adopt
     self.health = health
     self.dependencies = dependencies
+    self.rpc = rpc
+  }
+}
+
+/// The way to hosts through an agent that runs there.
+public struct RPCDoorChoice: Hashable, Sendable, Codable {
+  /// Whether SSH is taken where no trusted agent answers.
+  public var fallsBack: Bool
+  /// The agents' port.
+  public var port: Int
+  /// The path of a PEM file: the authority of the agents' certificates.
+  public var authority: String
+  /// The path of a PEM file: the controller's certificate.
+  public var certificate: String
+  /// The path of a PEM file: its key, which is read when it is needed and never stored.
+  public var key: String
+
+  /// A choice from its parts.
+  public init(fallsBack: Bool, port: Int, authority: String, certificate: String, key: String) {
+    self.fallsBack = fallsBack
+    self.port = port
+    self.authority = authority
+    self.certificate = certificate
+    self.key = key
   }
 }
 

@@ -3,7 +3,7 @@ import Synchronization
 
 /// Threads for calls that block (name lookup, files, asking `ssh -G`), so that neither the loop nor Swift's own few
 /// threads ever wait. Threads are started when needed, up to a limit, and stay.
-final class BlockingPool: Sendable {
+package final class BlockingPool: Sendable {
   private struct State {
     var queue: [@Sendable () -> Void] = []
     var threads = 0
@@ -15,10 +15,10 @@ final class BlockingPool: Sendable {
   private let state = Mutex(State())
   private let signal = Semaphore()
 
-  init(threads limit: Int) { self.limit = limit }
+  package init(threads limit: Int) { self.limit = limit }
 
   /// The threads end once what is queued is done.
-  func end() {
+  package func end() {
     let count = state.withLock { state in
       state.isEnded = true
       return state.threads
@@ -27,7 +27,7 @@ final class BlockingPool: Sendable {
   }
 
   /// Runs `body` on one of the threads.
-  func run<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+  package func run<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
     try await withCheckedThrowingContinuation { continuation in
       add { continuation.resume(with: Result(catching: body)) }
     }

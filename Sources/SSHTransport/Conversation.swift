@@ -4,44 +4,46 @@ import Ports
 import RolloutModel
 
 /// The conversation with a host program that has been started: frames out, frames in.
-actor Conversation {
-  nonisolated let connection: SSHConnection
-  nonisolated var unownedExecutor: UnownedSerialExecutor { connection.unownedExecutor }
-  private let program: Int
+package actor Conversation {
+  package nonisolated let stream: any HostStream
+  package nonisolated var unownedExecutor: UnownedSerialExecutor { stream.executor }
   private var frames = FrameReader()
 
-  init(connection: SSHConnection, program: Int) {
-    self.connection = connection
-    self.program = program
-  }
+  package init(_ stream: any HostStream) { self.stream = stream }
 
   /// Why a conversation has ended.
-  enum Failure: Error {
-    /// The connection has failed.
-    case connection(SSHError)
+  package enum Failure: Error {
+    /// The stream has failed.
+    case stream(StreamFailure)
     /// The program has ended, or says nothing more.
-    case ended(RemoteOutput)
+    case ended
     /// What it said is no reply.
     case garbled(String)
-    /// No reply within the time.
-    case late
   }
 
   /// True while the program is there to be asked, as far as can be seen from here.
-  func canGoOn() async -> Bool { await connection.isServing(program) }
+  package func canGoOn() async -> Bool { await stream.isOpen }
+
+  /// Both sides say which version they speak; it must be the same.
+  package func greet(within limit: Duration) async throws(Failure) {
+    switch try await exchange(.hello(version: hostProtocolVersion), within: limit) {
+    case .hello(let hello) where hello.version == hostProtocolVersion: return
+    case .failed(let failure): throw .garbled("it refuses the conversation: \(failure)")
+    default: throw .garbled("it does not answer the greeting of version \(hostProtocolVersion)")
+    }
+  }
 
   /// Sends a request and awaits its reply. After an error the conversation can't be gone on with.
-  func exchange(_ request: HostRequest, within limit: Duration) async throws(Failure) -> HostReply {
+  package func exchange(_ request: HostRequest, within limit: Duration) async throws(Failure) -> HostReply {
     try await send(.request(request), within: limit)
     return try await reply(within: limit)
   }
 
   /// Sends a frame; returns when there is room for the next.
-  func send(_ frame: Frame, within limit: Duration) async throws(Failure) {
+  package func send(_ frame: Frame, within limit: Duration) async throws(Failure) {
     let bytes: [UInt8]
     do { bytes = try frame.encoded() } catch { throw .garbled("\(error)") }
-    let (connection, program) = (connection, program)
-    try await bounded(limit) { try await connection.write(bytes, to: program) }
+    do { try await stream.write(bytes, within: limit) } catch { throw .stream(error) }
   }
 
   private func reply(within limit: Duration) async throws(Failure) -> HostReply {
@@ -51,9 +53,9 @@ actor Conversation {
         guard case .reply(let reply) = frame else { throw .garbled("a frame that is no reply") }
         return reply
       }
-      let (connection, program) = (connection, program)
-      let bytes = try await bounded(deadline - EventLoop.now) { try await connection.read(program) }
-      guard !bytes.isEmpty else { throw try await ending(within: limit) }
+      let bytes: [UInt8]
+      do { bytes = try await stream.read(within: deadline - EventLoop.now) } catch { throw .stream(error) }
+      guard !bytes.isEmpty else { throw .ended }
       frames.push(bytes)
     }
   }
@@ -62,22 +64,23 @@ actor Conversation {
     do throws(FrameError) { return try frames.next() } catch { throw .garbled("\(error)") }
   }
 
-  /// After the end of the program's output: how it ended.
-  private func ending(within limit: Duration) async throws(Failure) -> Failure {
-    let (connection, program) = (connection, program)
-    return .ended(try await bounded(limit) { try await connection.result(program) })
-  }
-
   /// Ends the program's input, which ends the program; what it still says is not waited for.
-  func end() async { await connection.discard(program) }
+  package func end() async { await stream.end() }
 
-  private func bounded<Value: Sendable>(
-    _ limit: Duration, _ body: @escaping @Sendable () async throws -> Value
-  ) async throws(Failure) -> Value {
-    do throws(SSHError) {
-      return try await connection.bounded(limit, .calling, body)
-    } catch {
-      throw error.reason == .deadline(.calling) ? .late : .connection(error)
+  /// The error for a failure in which the host may have heard what was asked.
+  package func doorError(_ failure: Failure, within limit: Duration) async -> DoorError {
+    switch failure {
+    case .stream(let failure): return failure.error
+    case .garbled(let why):
+      return DoorError(
+        .garbled, "\(stream.place): the host program's answer can't be read: \(escapedForTerminal(why))")
+    case .ended:
+      do throws(StreamFailure) {
+        let words = try await stream.lastWords(within: limit)
+        return DoorError(.lost, "\(stream.place): the host program ended: \(escapedForTerminal(words))")
+      } catch {
+        return error.error
+      }
     }
   }
 }

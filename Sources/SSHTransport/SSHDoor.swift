@@ -24,7 +24,8 @@ public final class SSHDoor: Doors {
   let mark: String
   private let configuration: ConfigurationSource
   private let surroundings: LinkSurroundings
-  private let folder: String
+  /// Where the tunnels' sockets are: for the door's user alone.
+  package let folder: String
   private let contents = Mutex(Contents())
 
   /// A door that works on `loop`. Fails when the folder for tunnels can't be made.

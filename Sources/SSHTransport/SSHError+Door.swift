@@ -18,19 +18,6 @@ extension DoorError {
     }
   }
 
-  /// The end of a conversation in which the host may have heard what was asked.
-  init(_ failure: Conversation.Failure, target: SSHTarget) {
-    switch failure {
-    case .connection(let error): self.init(error, isAsked: true)
-    case .ended(let output):
-      self.init(.lost, "\(target.place): the host program ended: \(escapedForTerminal(output.complaint))")
-    case .garbled(let why):
-      self.init(
-        .garbled, "\(target.place): the host program's answer can't be read: \(escapedForTerminal(why))")
-    case .late: self.init(target.error(.deadline(.calling)), isAsked: true)
-    }
-  }
-
   /// The host program could not be started, although it is there.
   init(unstarted output: RemoteOutput, program: HostProgram, target: SSHTarget) {
     let complaint = output.complaint

@@ -79,6 +79,41 @@ struct AgentFileTests {
     #expect(agent.health == [ProbeDefinition(question: .tcp)])
   }
 
+  @Test(
+    "the door is ssh unless the file says otherwise; the others need the means, whose paths begin at the file's folder"
+  )
+  func readsDoor() throws {
+    let least = Self.least + "health: [{tcp: true}]\n"
+    let means = "rpc: {port: 7440, authority: tls/ca.pem, certificate: /etc/ops.pem, key: ops.key}"
+    #expect(try Self.parse(least + means).rpc == nil)
+    #expect(try Self.parse(least + "door: ssh\n" + means).rpc == nil)
+    for (word, fallsBack) in [("rpc", false), ("auto", true)] {
+      let agent = try AgentFile.parse(text: least + "door: \(word)\n" + means, name: "agents/agent.yml")
+      #expect(
+        agent.rpc
+          == RPCDoorChoice(
+            fallsBack: fallsBack, port: 7440, authority: "agents/tls/ca.pem", certificate: "/etc/ops.pem",
+            key: "agents/ops.key"))
+    }
+    let publicPort = try Self.parse(least + "door: auto\nrpc: {authority: a, certificate: b, key: c}")
+    #expect(publicPort.rpc?.port == publicPort.publicPort)
+  }
+
+  @Test(
+    "a door without its means, or with unknown or missing ones, is refused with its place",
+    arguments: [
+      ("door: rpc", "nothing says how agents are spoken to"), ("door: telnet", "door is"),
+      ("rpc: {authority: a, certificate: b}", "key"),
+      ("rpc: {authority: a, certificate: b, key: c, token: d}", "token"),
+      ("rpc: {authority: a, certificate: b, key: c, port: 0}", "port"), ("door: auto\nrpc: []", "rpc"),
+    ])
+  func refusesDoor(text: String, said: String) {
+    let error = #expect(throws: FileProblems.self) {
+      try Self.parse(Self.least + "health: [{tcp: true}]\n" + text)
+    }
+    #expect(error?.description.contains(said) == true, "\(error?.description ?? "")")
+  }
+
   @Test("an agent that can't run twice is read; the plan refuses it")
   func readsNotConcurrent() throws {
     #expect(try Self.parse(Self.least + "concurrent: false\nhealth: [{tcp: 9000}]").concurrent == false)

@@ -140,7 +140,7 @@ struct HostChannelTests {
       #expect(try await channel.ask(0).count == 1)
       // One that ended while nobody asked is no reason to fail.
       #expect(try await channel.ask(-6) == ["last"])
-      let conversation = try #require(await door.sshChannel(to: host).conversation)
+      let conversation = try #require(await door.sshChannel(to: host).program.conversation)
       try await eventually("its end is heard") { await !conversation.canGoOn() }
       #expect(try await channel.ask(0).count == 1)
       #expect(connections(to: site.port) == 1)

@@ -27,10 +27,10 @@ enum HostFleet {
   }
 
   /// Asks each host one thing, at most 100 at a time; answers in the inventory's order.
-  static func ask(_ hosts: [Host], _ request: @escaping @Sendable (Host) -> HostRequest) async throws
-    -> [Answer]
-  {
-    try await Workshop.use { workshop in await ask(hosts, through: workshop.doors, request) }
+  static func ask(
+    _ hosts: [Host], through choice: RPCDoorChoice?, _ request: @escaping @Sendable (Host) -> HostRequest
+  ) async throws -> [Answer] {
+    try await Workshop.use(through: choice) { workshop in await ask(hosts, through: workshop.doors, request) }
   }
 
   private static func ask(

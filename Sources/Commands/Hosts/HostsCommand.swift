@@ -45,7 +45,7 @@ struct HostsCheckVerb: AsyncParsableCommand {
   func run() async throws {
     let hosts = try await HostFleet.load(options)
     let definition = try agent.map(HostFleet.agent)
-    let answers = try await HostFleet.ask(hosts) { host in
+    let answers = try await HostFleet.ask(hosts, through: definition?.rpc) { host in
       if let definition {
         .facts(setup: AgentSetup(agent: definition, host: host.name), user: definition.user)
       } else {
@@ -73,9 +73,12 @@ struct HostsRollbackVerb: AsyncParsableCommand {
   func run() async throws {
     if takeOver, why.reason.isEmpty { throw CommandError.invalid("--take-over needs --reason TEXT") }
     let hosts = try await HostFleet.load(options)
-    let name = try HostFleet.agent(agent).name
+    let definition = try HostFleet.agent(agent)
+    let name = definition.name
     let reason = "\(Person.name): \(why.reason.isEmpty ? "rolled back by hand" : why.reason)"
-    let answers = try await HostFleet.ask(hosts) { _ in .rollback(name, reason: reason, takeOver: takeOver) }
+    let answers = try await HostFleet.ask(hosts, through: definition.rpc) { _ in
+      .rollback(name, reason: reason, takeOver: takeOver)
+    }
     try HostFleet.report(answers, output, failure: CommandError.rollbackIncomplete)
   }
 }
@@ -95,8 +98,10 @@ struct HostsClearVerb: AsyncParsableCommand {
       throw CommandError.invalid("clear needs --reason TEXT, which the host keeps")
     }
     let hosts = try await HostFleet.load(options)
-    let name = try HostFleet.agent(agent).name
-    let answers = try await HostFleet.ask(hosts) { _ in .clear(name, reason: "\(Person.name): \(why.reason)")
+    let definition = try HostFleet.agent(agent)
+    let name = definition.name
+    let answers = try await HostFleet.ask(hosts, through: definition.rpc) { _ in
+      .clear(name, reason: "\(Person.name): \(why.reason)")
     }
     try HostFleet.report(answers, output)
   }
@@ -116,8 +121,9 @@ struct HostsForgetVerb: AsyncParsableCommand {
 
   func run() async throws {
     let hosts = try await HostFleet.load(options)
-    let name = try HostFleet.agent(agent).name
-    let answers = try await HostFleet.ask(hosts) { _ in .forget(name, force: force) }
+    let definition = try HostFleet.agent(agent)
+    let name = definition.name
+    let answers = try await HostFleet.ask(hosts, through: definition.rpc) { _ in .forget(name, force: force) }
     try HostFleet.report(answers, output)
   }
 }

@@ -139,7 +139,7 @@ struct RollbackVerb: AsyncParsableCommand {
   private func checkWayBack(_ id: String, _ rollouts: Rollouts) async throws {
     let engine = try await rollouts.replay(id).engine
     guard engine.state.isEnd, !engine.promotedFlips.isEmpty else { return }
-    let lost = try await Workshop.use { workshop in
+    let lost = try await Workshop.use(through: engine.plan.agent.rpc) { workshop in
       await Retained.lost(
         engine, world: workshop.world(journal: NoJournal()),
         identity: workshop.identity(purpose: "rollout \(id)", takesOver: false))

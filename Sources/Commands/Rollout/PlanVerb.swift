@@ -17,7 +17,7 @@ struct PlanVerb: AsyncParsableCommand {
     let plan = try await PlanBuilder(options: options).plan(id: RolloutID.make)
     var surveyed: [SurveyedHost]?
     if !offline {
-      surveyed = try await Workshop.use { workshop in
+      surveyed = try await Workshop.use(through: plan.agent.rpc) { workshop in
         await Survey.run(
           plan, world: workshop.world(journal: NoJournal()),
           identity: workshop.identity(purpose: "plan", takesOver: false))

@@ -24,7 +24,7 @@ struct RolloutDriver {
       rollout: id, directory: rollouts.directory, holder: LockHolder.current(wall: time.wall))
     defer { withExtendedLifetime(lock) {} }
     let (engine, hasStarted) = try await rollouts.replay(id)
-    return try await Workshop.use { workshop in
+    return try await Workshop.use(through: engine.plan.agent.rpc) { workshop in
       try await drive(id, engine: engine, hasStarted: hasStarted, orders: orders, in: workshop)
     }
   }

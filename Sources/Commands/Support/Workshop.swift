@@ -1,3 +1,4 @@
+import AgentRPC
 import Controller
 import EventLoop
 import FoundationEssentials
@@ -10,25 +11,43 @@ import SSHTransport
 /// The real world of a controller: one event loop, and on it the doors and the prober.
 final class Workshop: Sendable {
   let loop: EventLoop
-  let doors: SSHDoor
+  /// The way to every host.
+  let doors: any Doors
+  private let ssh: SSHDoor
+  private let rpc: RPCDoor?
   let prober: CurlProber
   let time = SystemTimekeeper()
 
-  private init() throws {
+  private init(through choice: RPCDoorChoice?) throws {
     loop = try EventLoop(name: "switchyard-io")
     guard let prober = CurlProber(loop: loop, version: switchyardVersion) else {
       throw CommandError.tool("libcurl could not be set up; is there memory left?")
     }
     self.prober = prober
-    doors = try SSHDoor(options: SSHOptions(hostProgram: try Self.hostProgram()), loop: loop)
+    ssh = try SSHDoor(options: SSHOptions(hostProgram: try Self.hostProgram()), loop: loop)
+    rpc = try choice.map { choice in
+      let settings = RPCSettings(
+        port: choice.port, authority: choice.authority, certificate: choice.certificate, key: choice.key)
+      return try RPCDoor(settings, loop: loop, folder: ssh.folder)
+    }
+    doors =
+      switch (rpc, choice?.fallsBack) {
+      case (let rpc?, true?): AutoDoor(rpc: rpc, ssh: ssh)
+      case (let rpc?, _): rpc
+      case (nil, _): ssh
+      }
   }
 
-  /// Hands a workshop to `body` and closes it behind that, connections first.
-  static func use<Value>(_ body: (Workshop) async throws -> Value) async throws -> Value {
-    let workshop = try Workshop()
+  /// Hands a workshop to `body` and closes it behind that, connections first. Hosts are asked through their agents where
+  /// `choice` says so.
+  static func use<Value>(
+    through choice: RPCDoorChoice?, _ body: (Workshop) async throws -> Value
+  ) async throws -> Value {
+    let workshop = try Workshop(through: choice)
     let result: Result<Value, any Error>
     do { result = .success(try await body(workshop)) } catch { result = .failure(error) }
-    await workshop.doors.close()
+    await workshop.rpc?.close()
+    await workshop.ssh.close()
     workshop.loop.stop()
     return try result.get()
   }
