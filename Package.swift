@@ -13,12 +13,20 @@ let strict: [SwiftSetting] = [
 
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
+let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let hummingbird = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -36,14 +44,24 @@ let package = Package(
   products: [
     .executable(name: "switchyard", targets: ["switchyard"]),
     .executable(name: "switchyard-host", targets: ["switchyard-host"]),
+    .executable(name: "switchyard-agent", targets: ["switchyard-agent"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+    // The agent's. Traits that would link full Foundation stay off.
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
+    .package(url: "https://github.com/apple/swift-asn1", from: "1.7.0"),
+    .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
+    .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-nio-extras", from: "1.34.1"),
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.2"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0", traits: []),
   ],
   targets: [
     // L0: C libraries
@@ -83,6 +101,12 @@ let package = Package(
       ]),
     module("HostCore", ["HostMachine", "HostProtocol", "RolloutModel", "SystemdBus", crypto]),
     module(
+      "AgentService",
+      [
+        "MarkedYAML", "RolloutModel", "SystemdBus", asn1, httpTypes, hummingbird, logging, nioCore,
+        nioHTTPTypes, nioPosix, nioSSL, subprocess, systemPackage, x509,
+      ]),
+    module(
       "Controller",
       ["ControllerMachine", "EventLoop", "HostSteps", "Ports", "RolloutEngine", "RolloutModel"]),
     module(
@@ -110,12 +134,21 @@ let package = Package(
       name: "switchyard-host", dependencies: ["HostCore"], exclude: ["README.md"],
       swiftSettings: strict),
     .executableTarget(
+      name: "switchyard-agent", dependencies: ["AgentService"], exclude: ["README.md"],
+      swiftSettings: strict),
+    .executableTarget(
       name: "simulate", dependencies: ["JournalStore", "RolloutModel", "Simulator", argumentParser],
       exclude: ["README.md"],
       swiftSettings: strict),
     // Tests
     // Files that every reader must refuse, for the tests of the readers and of the program.
     .target(name: "BadFiles", path: "Tests/BadFiles", swiftSettings: strict),
+    tests(
+      "AgentServiceTests",
+      [
+        "AgentService", "MarkedYAML", "PolicyFiles", "RolloutModel", logging, nioCore, nioHTTP1, nioPosix,
+        nioSSL, subprocess, systemPackage,
+      ]),
     tests("CommandsTests", ["BadFiles", "Commands", "HostProtocol", "Ports", "RolloutModel", "switchyard"]),
     tests("EventLoopTests", ["EventLoop"]),
     tests(

@@ -1,0 +1,48 @@
+import RolloutModel
+
+/// What the arguments ask for.
+enum Invocation: Hashable, Sendable {
+  case help
+  case version
+  case check(String)
+  case serve(String)
+  case misuse(String)
+
+  static let usage = """
+    switchyard-agent: the way to a host for Switchyard's controllers, over TLS.
+
+      switchyard-agent [--config FILE]           serves on the port of the environment's PORT until SIGTERM
+      switchyard-agent --check [--config FILE]   reads the configuration and its files, and says what is wrong
+      switchyard-agent --version | --help
+
+    FILE is /etc/switchyard-agent/agent.yml where none is given.
+    Exit status: 0 done · 1 failed · 2 invalid, nothing was begun
+    """
+
+  init(_ arguments: [String]) {
+    var path = AgentConfiguration.defaultPath
+    var checks = false
+    var rest = arguments[...]
+    while let argument = rest.popFirst() {
+      switch argument {
+      case "--help", "-h":
+        self = .help
+        return
+      case "--version":
+        self = .version
+        return
+      case "--check": checks = true
+      case "--config":
+        guard let value = rest.popFirst(), !value.isEmpty else {
+          self = .misuse("--config needs a file")
+          return
+        }
+        path = value
+      default:
+        self = .misuse("`\(escapedForTerminal(argument))` is not understood")
+        return
+      }
+    }
+    self = checks ? .check(path) : .serve(path)
+  }
+}

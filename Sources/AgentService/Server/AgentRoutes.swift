@@ -1,0 +1,31 @@
+import HTTPTypes
+import RolloutModel
+
+/// All that can be asked of the agent.
+struct AgentRoutes: Sendable {
+  let configuration: AgentConfiguration
+  let slot: String
+  let lifecycle: Lifecycle
+  let limits: Limits
+
+  var all: [Route] {
+    let health = HealthRoutes(version: switchyardVersion, lifecycle: lifecycle, limits: limits)
+    let relays = RelayRoutes(
+      hostSocket: configuration.hostSocket, tunnels: configuration.tunnels, limits: limits)
+    let facts = FactsRoute(facts: HostFacts(slot: slot, version: switchyardVersion), limits: limits)
+    let commands = CommandRoute(commands: configuration.commands, limits: limits)
+    let routes = health.routes + relays.routes + [facts.route, commands.route]
+    return routes + [document(of: routes)]
+  }
+
+  /// The document tells of itself, too.
+  private func document(of routes: [Route]) -> Route {
+    func route(_ answer: Answer) -> Route {
+      Route(
+        .get, "/v1/openapi.json", limit: limits.answer, .init("This document", tag: "health")
+      ) { _ in answer }
+    }
+    let itself = route(Answer([:]))
+    return route(Answer(OpenAPIDocument.make(routes + [itself], version: switchyardVersion)))
+  }
+}

@@ -1,0 +1,64 @@
+import HTTPTypes
+import HummingbirdCore
+import Logging
+import NIOCore
+import Synchronization
+
+/// One request, with what is known of who makes it.
+struct Call: Sendable {
+  let request: Request
+  let body: CallBody
+  /// Who asks; nil on routes that are open to everybody.
+  let caller: Caller?
+  /// The client's connection.
+  let channel: any Channel
+  let log: Logger
+
+  /// The value of a key in the query, as it stands there; nil where it is absent or stands there twice.
+  func query(_ key: String) -> String? {
+    let pairs = (request.uri.query ?? "").split(separator: "&").map { $0.split(separator: "=", maxSplits: 1) }
+    let values = pairs.filter { $0.first.map { $0 == key } ?? false }
+    guard values.count == 1, let value = values.first, value.count == 2 else { return nil }
+    return value.last.map { String($0) }
+  }
+}
+
+/// A request's body, which can be read once, and how far it was read.
+final class CallBody: Sendable {
+  enum Progress: Sendable { case untouched, begun, ended }
+
+  private let body: RequestBody
+  private let state = Mutex(Progress.untouched)
+
+  init(_ body: RequestBody) { self.body = body }
+
+  var progress: Progress { state.withLock { $0 } }
+
+  /// The pieces, for whoever asks first; whoever comes later gets none.
+  func pieces() -> RequestBody.AsyncIterator? {
+    let isFirst = state.withLock { state in
+      defer { if state == .untouched { state = .begun } }
+      return state == .untouched
+    }
+    return isFirst ? body.makeAsyncIterator() : nil
+  }
+
+  /// The end was read.
+  func end() { state.withLock { $0 = .ended } }
+
+  /// The whole body, within a bound.
+  func whole(upTo limit: Int) async throws -> ByteBuffer {
+    guard var pieces = pieces() else { return ByteBuffer() }
+    var whole = ByteBuffer()
+    while var piece = try await pieces.next() {
+      guard whole.readableBytes + piece.readableBytes <= limit else {
+        throw AgentError(
+          .contentTooLarge, "too_large", "the body has more than \(limit) bytes", hint: "send less")
+      }
+      whole.writeBuffer(&piece)
+    }
+    try Task.checkCancellation()
+    end()
+    return whole
+  }
+}

@@ -1,0 +1,28 @@
+/// What one client, and all of them together, may take. Every wait on a client has its end here.
+struct Limits: Sendable {
+  /// Connections at once; more wait until one ends.
+  var connections = 256
+  /// From a connection's beginning to the end of its first request's head, handshake included.
+  var firstHead: Duration = .seconds(15)
+  /// Between an answer's end and the next request's head.
+  var idle: Duration = .seconds(60)
+  /// The bytes of one header field, of all of them, and their number.
+  var headerField = 16 * 1024
+  var headers = 32 * 1024
+  var headerCount = 100
+  /// The bytes of a body that is read as a whole.
+  var body = 64 * 1024
+  /// For all that comes before an answer's head, unless the route says otherwise.
+  var answer: Duration = .seconds(30)
+  /// For sending an answer that is not streamed.
+  var sending: Duration = .seconds(30)
+  /// How long a relay may be quiet in both directions. The host program ends a conversation after half of that.
+  var relayIdle: Duration = .seconds(3600)
+  /// For connecting to a socket on this host.
+  var connecting: Duration = .seconds(5)
+  /// What is read of a refused request's body, so that the client reads the answer before the connection ends, and for how long.
+  var leftover = 1 << 20
+  var leftoverTime: Duration = .seconds(5)
+  /// The bytes of a command's output that are passed on.
+  var output = 1 << 20
+}
