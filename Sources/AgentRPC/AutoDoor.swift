@@ -65,7 +65,7 @@ private actor AutoHostChannel: HostChannel {
     await ssh.close()
   }
 
-  func way() async -> String {
+  func way() async -> String? {
     if let fallback { "SSH: \(fallback)" } else { await rpc.way() }
   }
 

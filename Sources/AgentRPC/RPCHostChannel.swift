@@ -41,7 +41,7 @@ final class RPCHostChannel: HostChannel {
 
   func close() async { await program.close() }
 
-  func way() async -> String { "RPC, the agent at \(door.client.place(address))" }
+  func way() async -> String? { "RPC, the agent at \(door.client.place(address))" }
 }
 
 /// Begins conversations through the agent.

@@ -11,8 +11,6 @@ extension StepRunner {
     guard case .facts(let facts) = try await session.ask(request, within: .seconds(30)) else {
       throw .wrongReply
     }
-    let way = await session.channel.way()
-    if !way.isEmpty { note("goes over \(way)") }
     let release = try releases.release(for: facts.architecture)
     let status = facts.agent
     if let disturbance = status.disturbance {
@@ -27,7 +25,8 @@ extension StepRunner {
     let live = from?.slot.flatMap { status.slot($0)?.release }
     let result = PreflightResult(
       architecture: facts.architecture, release: release.digest, from: from,
-      fromVersion: live?.manifest.version.text, candidate: candidate, isLive: live?.digest == release.digest)
+      fromVersion: live?.manifest.version.text, candidate: candidate, isLive: live?.digest == release.digest,
+      way: await session.channel.way())
     var problems = obstacles(status, to: release)
     if result.isLive, let from {
       // That it has traffic is not enough: that must be final, nobody's to change, and seen healthy.

@@ -23,13 +23,13 @@ public protocol HostChannel: Sendable {
   /// Ends the connection in an orderly way; the next call opens it anew.
   func close() async
 
-  /// The door that was taken, and why where there was a choice, for people; empty where there is but one.
-  func way() async -> String
+  /// The door that was taken, and why, for people; nil where there is but one.
+  func way() async -> String?
 }
 
 extension HostChannel {
   /// There is but one door.
-  public func way() async -> String { "" }
+  public func way() async -> String? { nil }
 }
 
 /// Hands out the channel of each host.

@@ -126,10 +126,13 @@ public struct PreflightResult: Hashable, Sendable, Codable {
   public var candidate: Slot
   /// Whether the release is live already: nothing is to be done.
   public var isLive: Bool
+  /// By which door the host was asked, and why, for people; nil where there is no choice of doors.
+  public var way: String?
 
   /// A result from its parts.
   public init(
-    architecture: String, release: Digest, from: Side?, fromVersion: String?, candidate: Slot, isLive: Bool
+    architecture: String, release: Digest, from: Side?, fromVersion: String?, candidate: Slot, isLive: Bool,
+    way: String? = nil
   ) {
     self.architecture = architecture
     self.release = release
@@ -137,6 +140,7 @@ public struct PreflightResult: Hashable, Sendable, Codable {
     self.fromVersion = fromVersion
     self.candidate = candidate
     self.isLive = isLive
+    self.way = way
   }
 }
 

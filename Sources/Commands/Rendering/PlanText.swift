@@ -129,13 +129,12 @@ struct PlanText {
       ]
     case .success(let found):
       let last = soak > .zero ? "soak \(soak), promote" : "promote"
+      let first = found.from == nil ? "first install: " : ""
+      let door = found.way.map { "; over \($0)" } ?? ""
       return [
         StyledText(symbols.active, .active), name, StyledText(from(found)),
         StyledText("\(symbols.arrow) \(found.candidate.rawValue) \(plan.release.version)"),
-        StyledText(
-          found.from == nil
-            ? "first install: stage, start, gate, flip, \(last)" : "stage, start, gate, flip, \(last)",
-          .faint),
+        StyledText("\(first)stage, start, gate, flip, \(last)\(door)", .faint),
       ]
     }
   }

@@ -20,6 +20,8 @@ struct PlanReport: Encodable {
     var live_version: String?
     var live_slot: String?
     var candidate_slot: String?
+    /// By which door it was asked, and why, where there is a choice.
+    var door: String?
     var problem: String?
   }
 
@@ -75,7 +77,7 @@ struct PlanReport: Encodable {
       Entry(
         host: host, wave: wave, action: result.isLive ? "none" : result.from == nil ? "install" : "upgrade",
         live_version: result.fromVersion, live_slot: result.from?.rawValue,
-        candidate_slot: result.candidate.rawValue)
+        candidate_slot: result.candidate.rawValue, door: result.way)
     }
   }
 }
