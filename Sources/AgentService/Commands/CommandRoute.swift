@@ -7,6 +7,13 @@ import RolloutModel
 struct CommandRoute: Sendable {
   let commands: [String: AgentCommand]
   let limits: Limits
+  private let places: Places
+
+  init(commands: [String: AgentCommand], limits: Limits) {
+    self.commands = commands
+    self.limits = limits
+    places = Places(limits.commands)
+  }
 
   var route: Route {
     Route(
@@ -20,6 +27,10 @@ struct CommandRoute: Sendable {
     let body = try await call.body.whole(upTo: limits.body)
     let request = try CommandRequest(json: Array(body.readableBytesView))
     let (command, argv) = try request.argv(commands)
+    guard let place = places.take() else {
+      throw AgentError(
+        .serviceUnavailable, "busy", "\(limits.commands) commands run already", hint: "ask again later")
+    }
     let run = CommandRun(argv: argv, timeout: command.timeout, limit: limits.output)
     call.log.info(
       "a command is run",
@@ -28,7 +39,13 @@ struct CommandRoute: Sendable {
         "argv": .string(argv.joined(separator: " ")),
       ])
     return Answer(
-      type: "application/x-ndjson", Answer.Stream(write: { try await run.run(&$0) }, abandon: {}))
+      type: "application/x-ndjson",
+      Answer.Stream(
+        limit: command.timeout.duration + limits.sending,
+        write: { writer in
+          defer { withExtendedLifetime(place) {} }
+          try await run.run(&writer)
+        }, abandon: {}))
   }
 
   private static let request: JSON = [

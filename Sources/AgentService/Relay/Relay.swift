@@ -14,21 +14,24 @@ struct Relay: Sendable {
   let body: CallBody
   /// How long nothing may move in either direction.
   let idle: Duration
+  /// How long a client may still send to a socket that takes nothing more, once the answer has ended.
+  let patience: Duration
 
-  private enum Part: Sendable { case upward, watch }
+  private enum Part: Sendable { case upward, helper }
 
   /// Relays until both directions have ended.
   func run(_ writer: inout any ResponseBodyWriter) async throws {
     let activity = Activity()
+    let refusal = Refusal()
     try await far.executeThenClose { inbound, outbound in
       try await withThrowingTaskGroup(of: Part.self) { group in
         group.addTask {
-          await carryBody(to: outbound, activity)
+          await carryBody(to: outbound, activity, refusal)
           return .upward
         }
         group.addTask {
           await watch(activity)
-          return .watch
+          return .helper
         }
         for try await piece in inbound {
           activity.note()
@@ -38,6 +41,10 @@ struct Relay: Sendable {
         // A relay that was broken off must not look like one that ended.
         try Task.checkCancellation()
         try await writer.finish(nil)
+        group.addTask {
+          await endIfRefused(refusal)
+          return .helper
+        }
         while let part = try await group.next(), part != .upward {}
         group.cancelAll()
       }
@@ -47,7 +54,9 @@ struct Relay: Sendable {
   /// Lets go of the socket of a relay that never ran.
   func abandon() { far.channel.close(promise: nil) }
 
-  private func carryBody(to outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>, _ activity: Activity) async {
+  private func carryBody(
+    to outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>, _ activity: Activity, _ refusal: Refusal
+  ) async {
     guard var pieces = body.pieces() else { return outbound.finish() }
     while true {
       let piece: ByteBuffer?
@@ -58,14 +67,29 @@ struct Relay: Sendable {
         // The client broke off: whoever is at the socket must not take what came for all of it, as far as a socket can say that.
         return breakOff()
       }
-      guard let piece else {
-        body.end()
-        return outbound.finish()
-      }
+      guard let piece else { return await endBody(outbound) }
       activity.note()
-      // A socket that takes nothing more may still have something to say.
-      do { try await outbound.write(piece) } catch { return }
+      // What a socket doesn't take is read all the same: it may have more to say, and a client that can't send may not read.
+      if refusal.isSet { continue }
+      do { try await outbound.write(piece) } catch { refusal.set() }
       activity.note()
+    }
+  }
+
+  /// Carries on the end of the request, once all that came before it is in the socket: closing would throw the rest away.
+  private func endBody(_ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>) async {
+    body.end()
+    do { try await far.channel.writeAndFlush(ByteBuffer()).get() } catch {
+      // It takes nothing more; there is nobody to tell that this was all.
+    }
+    outbound.finish()
+  }
+
+  /// A client that goes on sending to nobody has had the time to read the answer's end.
+  private func endIfRefused(_ refusal: Refusal) async {
+    while true {
+      do { try await Task.sleep(for: patience) } catch { return }
+      if refusal.isSet { return breakOff() }
     }
   }
 
@@ -80,6 +104,15 @@ struct Relay: Sendable {
   private func breakOff() {
     far.channel.close(promise: nil)
     near.close(promise: nil)
+  }
+
+  /// Whether the socket takes nothing more.
+  private final class Refusal: Sendable {
+    private let value = Mutex(false)
+
+    var isSet: Bool { value.withLock { $0 } }
+
+    func set() { value.withLock { $0 = true } }
   }
 
   /// When something moved last.

@@ -66,9 +66,10 @@ struct RelayRoutes: Sendable {
   }
 
   private func relay(_ far: NIOAsyncChannel<ByteBuffer, ByteBuffer>, _ call: Call) -> Answer {
-    let relay = Relay(far: far, near: call.channel, body: call.body, idle: limits.relayIdle)
+    let relay = Relay(
+      far: far, near: call.channel, body: call.body, idle: limits.relayIdle, patience: limits.leftoverTime)
     return Answer(
       type: "application/octet-stream",
-      Answer.Stream(write: { try await relay.run(&$0) }, abandon: { relay.abandon() }))
+      Answer.Stream(limit: nil, write: { try await relay.run(&$0) }, abandon: { relay.abandon() }))
   }
 }

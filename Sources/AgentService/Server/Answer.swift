@@ -15,6 +15,8 @@ struct Answer: Sendable {
 
   /// A body that comes into being while it is sent.
   struct Stream: Sendable {
+    /// How long all of it may take, however slowly the client reads; nil where `write` sees to that.
+    let limit: Duration?
     /// Sends all of it, its end included. What it holds is let go of, however it ends.
     let write: @Sendable (inout any ResponseBodyWriter) async throws -> Void
     /// Lets go of what `write` would use, where it is never called.

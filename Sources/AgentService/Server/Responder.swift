@@ -79,17 +79,17 @@ struct Responder: Sendable {
     var head = HTTPResponse(status: answer.status, headerFields: answer.headers)
     switch answer.body {
     case .whole(let buffer):
-      head.headerFields[.contentLength] = String(buffer.readableBytes)
-      let timer = channel.eventLoop.scheduleTask(in: TimeAmount(limits.sending)) {
-        channel.close(promise: nil)
-      }
+      let timer = Self.close(channel, after: limits.sending)
       defer { timer.cancel() }
+      head.headerFields[.contentLength] = String(buffer.readableBytes)
       if request.method == .head {
         try await writer.writeResponse(head)
       } else {
         try await writer.write(response: head, body: ResponseBody(byteBuffer: buffer))
       }
     case .streamed(let stream):
+      let timer = stream.limit.map { Self.close(channel, after: $0) }
+      defer { timer?.cancel() }
       var body: any ResponseBodyWriter
       do { body = try await writer.writeHead(head) } catch {
         stream.abandon()
@@ -97,6 +97,10 @@ struct Responder: Sendable {
       }
       try await stream.write(&body)
     }
+  }
+
+  private static func close(_ channel: any Channel, after limit: Duration) -> Scheduled<Void> {
+    channel.eventLoop.scheduleTask(in: TimeAmount(limit)) { channel.close(promise: nil) }
   }
 
   /// Reads what is left of the request within bounds, so that the next one can follow and a refused client hears why.
