@@ -4,12 +4,14 @@ import PackageDescription
 // Layers, lowest first. A module imports only modules of lower layers, never a sibling;
 // LayeringTests holds this graph, and the import lines of every source file, to that rule.
 
-let strict: [SwiftSetting] = [
+// swift-certificates imports CoreFoundation, which has its own copies of Glibc's structs. Where both are loaded, Swift 6.3.1
+// takes `stat` and `timespec` now for the one's and now for the other's, and then asks for an import of CoreFoundation.
+let withCoreFoundation: [SwiftSetting] = [
   .swiftLanguageMode(.v6),
   .treatAllWarnings(as: .error),
   .enableUpcomingFeature("ExistentialAny"),
-  .enableUpcomingFeature("MemberImportVisibility"),
 ]
+let strict = withCoreFoundation + [.enableUpcomingFeature("MemberImportVisibility")]
 
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
@@ -19,14 +21,17 @@ let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
-func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .target(name: name, dependencies: dependencies, exclude: ["README.md"], swiftSettings: strict)
+func module(
+  _ name: String, _ dependencies: [Target.Dependency] = [], settings: [SwiftSetting] = strict
+) -> Target {
+  .target(name: name, dependencies: dependencies, exclude: ["README.md"], swiftSettings: settings)
 }
 
 func tests(
-  _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []
+  _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [],
+  settings: [SwiftSetting] = strict
 ) -> Target {
-  .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
+  .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: settings)
 }
 
 let package = Package(
@@ -94,7 +99,7 @@ let package = Package(
         "MarkedYAML", "PolicyFiles", "Ports", "Probes", "RolloutEngine", "RolloutModel", "Simulator",
         "SSHTransport",
         argumentParser, crypto,
-      ]),
+      ], settings: withCoreFoundation),
     // L7: composition roots
     .executableTarget(
       name: "switchyard", dependencies: ["Commands"], exclude: ["README.md"],
@@ -110,7 +115,9 @@ let package = Package(
     // Files that every reader must refuse, for the tests of the readers and of the program.
     .target(name: "BadFiles", path: "Tests/BadFiles", swiftSettings: strict),
     tests("CertificatesTests", ["Certificates", "Ports", "RolloutModel", asn1, crypto, x509]),
-    tests("CommandsTests", ["BadFiles", "Commands", "HostProtocol", "Ports", "RolloutModel", "switchyard"]),
+    tests(
+      "CommandsTests", ["BadFiles", "Commands", "HostProtocol", "Ports", "RolloutModel", "switchyard"],
+      settings: withCoreFoundation),
     tests("EventLoopTests", ["EventLoop"]),
     tests(
       "FilesTests", ["BadFiles", "Inventory", "MarkedYAML", "PolicyFiles", "RolloutModel"],
