@@ -4,12 +4,14 @@ import PackageDescription
 // Layers, lowest first. A module imports only modules of lower layers, never a sibling;
 // LayeringTests holds this graph, and the import lines of every source file, to that rule.
 
-let strict: [SwiftSetting] = [
+// swift-certificates imports CoreFoundation, which has its own copies of Glibc's structs. Where both are loaded, Swift 6.3.1
+// takes `stat` and `timespec` now for the one's and now for the other's, and then asks for an import of CoreFoundation.
+let withCoreFoundation: [SwiftSetting] = [
   .swiftLanguageMode(.v6),
   .treatAllWarnings(as: .error),
   .enableUpcomingFeature("ExistentialAny"),
-  .enableUpcomingFeature("MemberImportVisibility"),
 ]
+let strict = withCoreFoundation + [.enableUpcomingFeature("MemberImportVisibility")]
 
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
@@ -29,14 +31,17 @@ let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "s
 let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
-func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .target(name: name, dependencies: dependencies, exclude: ["README.md"], swiftSettings: strict)
+func module(
+  _ name: String, _ dependencies: [Target.Dependency] = [], settings: [SwiftSetting] = strict
+) -> Target {
+  .target(name: name, dependencies: dependencies, exclude: ["README.md"], swiftSettings: settings)
 }
 
 func tests(
-  _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []
+  _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [],
+  settings: [SwiftSetting] = strict
 ) -> Target {
-  .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
+  .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: settings)
 }
 
 let package = Package(
@@ -48,13 +53,13 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-asn1", from: "1.7.0"),
+    .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
     // The agent's. Traits that would link full Foundation stay off.
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
-    .package(url: "https://github.com/apple/swift-asn1", from: "1.7.0"),
-    .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
     .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -92,6 +97,7 @@ let package = Package(
     module("SystemdBus", ["CSystemd"]),
     module("HostSteps", ["HostProtocol", "Ports", "RolloutEngine", "RolloutModel", crypto]),
     module("JournalStore", ["Ports", "RolloutModel", grdb, crypto]),
+    module("Certificates", ["Ports", "RolloutModel", asn1, crypto, x509]),
     // L5: drivers of the machines, and the door that stands on another
     module(
       "AgentRPC",
@@ -119,13 +125,14 @@ let package = Package(
     module(
       "Commands",
       [
-        "AgentRPC", "Controller", "ControllerMachine", "EventLoop", "HostProtocol", "HostSteps",
+        "AgentRPC", "Certificates", "Controller", "ControllerMachine", "EventLoop", "HostProtocol",
+        "HostSteps",
         "Inventory",
         "JournalStore",
         "MarkedYAML", "PolicyFiles", "Ports", "Probes", "RolloutEngine", "RolloutModel", "Simulator",
         "SSHTransport",
         argumentParser, crypto,
-      ]),
+      ], settings: withCoreFoundation),
     // L7: composition roots
     .executableTarget(
       name: "switchyard", dependencies: ["Commands"], exclude: ["README.md"],
@@ -149,7 +156,10 @@ let package = Package(
         "AgentService", "MarkedYAML", "PolicyFiles", "RolloutModel", logging, nioCore, nioHTTP1, nioPosix,
         nioSSL, subprocess, systemPackage,
       ]),
-    tests("CommandsTests", ["BadFiles", "Commands", "HostProtocol", "Ports", "RolloutModel", "switchyard"]),
+    tests("CertificatesTests", ["Certificates", "Ports", "RolloutModel", asn1, crypto, x509]),
+    tests(
+      "CommandsTests", ["BadFiles", "Commands", "HostProtocol", "Ports", "RolloutModel", "switchyard"],
+      settings: withCoreFoundation),
     tests("EventLoopTests", ["EventLoop"]),
     tests(
       "FilesTests", ["BadFiles", "Inventory", "MarkedYAML", "PolicyFiles", "RolloutModel"],
