@@ -71,6 +71,18 @@ struct DrainTests {
     }
   }
 
+  @Test("A head that is too large is refused, and others are served on")
+  func largeHeads() async throws {
+    try await RunningAgent.with { agent in
+      let one = try await agent.curl(
+        "/healthz", as: nil, ["-H", "X-Large: \(String(repeating: "x", count: 60_000))"])
+      #expect(one.status == 400 || one.status == 0)
+      let many = try await agent.curl("/healthz", as: nil, (0..<500).flatMap { ["-H", "X-\($0): x"] })
+      #expect(many.status == 400 || many.status == 0)
+      #expect(try await agent.curl("/healthz", as: nil).status == 200)
+    }
+  }
+
   @Test("A client that says nothing is sent away")
   func silent() async throws {
     var limits = Limits()

@@ -25,7 +25,7 @@ struct RelayTests {
 
   @Test("The answer's head comes before anything was sent, and each piece as soon as it was sent")
   func interleaved() async throws {
-    try await relay(serve: FarServer.echo) { responses, requests, _ in
+    try await relay(serve: FarServer.echo) { responses, requests, agent in
       var answer = responses.makeAsyncIterator()
       try await requests.write(DuplexClient.head("/v1/host"))
       let head = try await answer.head()
@@ -39,6 +39,9 @@ struct RelayTests {
       }
       try await requests.write(.end(nil))
       #expect(try await answer.rest().isEmpty)
+      try await eventually("the relay's end is logged") {
+        agent.log.text.contains("a relay ended client=ops") && agent.log.text.contains("down=390")
+      }
     }
   }
 

@@ -32,12 +32,9 @@ struct CommandRoute: Sendable {
         .serviceUnavailable, "busy", "\(limits.commands) commands run already", hint: "ask again later")
     }
     let run = CommandRun(argv: argv, timeout: command.timeout, limit: limits.output)
-    call.log.info(
+    call.named.info(
       "a command is run",
-      metadata: [
-        "command": .string(request.name), "client": .string(call.caller?.label ?? "-"),
-        "argv": .string(argv.joined(separator: " ")),
-      ])
+      metadata: ["command": .string(request.name), "argv": .string(argv.joined(separator: " "))])
     return Answer(
       type: "application/x-ndjson",
       Answer.Stream(

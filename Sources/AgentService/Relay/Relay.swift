@@ -1,4 +1,5 @@
 import HummingbirdCore
+import Logging
 import NIOCore
 import Synchronization
 
@@ -16,12 +17,14 @@ struct Relay: Sendable {
   let idle: Duration
   /// How long a client may still send to a socket that takes nothing more, once the answer has ended.
   let patience: Duration
+  let log: Logger
 
   private enum Part: Sendable { case upward, helper }
 
   /// Relays until both directions have ended.
   func run(_ writer: inout any ResponseBodyWriter) async throws {
     let activity = Activity()
+    defer { activity.tell(log) }
     let refusal = Refusal()
     try await far.executeThenClose { inbound, outbound in
       try await withThrowingTaskGroup(of: Part.self) { group in
@@ -34,9 +37,8 @@ struct Relay: Sendable {
           return .helper
         }
         for try await piece in inbound {
-          activity.note()
           try await writer.write(piece)
-          activity.note()
+          activity.note(down: piece.readableBytes)
         }
         // A relay that was broken off must not look like one that ended.
         try Task.checkCancellation()
@@ -68,7 +70,7 @@ struct Relay: Sendable {
         return breakOff()
       }
       guard let piece else { return await endBody(outbound) }
-      activity.note()
+      activity.note(up: piece.readableBytes)
       // What a socket doesn't take is read all the same: it may have more to say, and a client that can't send may not read.
       if refusal.isSet { continue }
       do { try await outbound.write(piece) } catch { refusal.set() }
@@ -115,12 +117,36 @@ struct Relay: Sendable {
     func set() { value.withLock { $0 = true } }
   }
 
-  /// When something moved last.
+  /// When something moved last, and how much in all.
   private final class Activity: Sendable {
-    private let last = Mutex(ContinuousClock.now)
+    private struct State: Sendable {
+      var last = ContinuousClock.now
+      var up = 0
+      var down = 0
+    }
 
-    var quiet: ContinuousClock.Instant { last.withLock { $0 } }
+    private let state = Mutex(State())
+    private let began = ContinuousClock.now
 
-    func note() { last.withLock { $0 = .now } }
+    var quiet: ContinuousClock.Instant { state.withLock { $0.last } }
+
+    func note(up: Int = 0, down: Int = 0) {
+      state.withLock { state in
+        state.last = .now
+        // A relay of so many bytes that they can't be counted loses its count, not its life.
+        state.up = state.up.addingReportingOverflow(up).partialValue
+        state.down = state.down.addingReportingOverflow(down).partialValue
+      }
+    }
+
+    func tell(_ log: Logger) {
+      let (up, down) = state.withLock { ($0.up, $0.down) }
+      log.info(
+        "a relay ended",
+        metadata: [
+          "up": .stringConvertible(up), "down": .stringConvertible(down),
+          "seconds": .stringConvertible(began.duration(to: .now).components.seconds),
+        ])
+    }
   }
 }

@@ -67,7 +67,8 @@ struct RelayRoutes: Sendable {
 
   private func relay(_ far: NIOAsyncChannel<ByteBuffer, ByteBuffer>, _ call: Call) -> Answer {
     let relay = Relay(
-      far: far, near: call.channel, body: call.body, idle: limits.relayIdle, patience: limits.leftoverTime)
+      far: far, near: call.channel, body: call.body, idle: limits.relayIdle, patience: limits.leftoverTime,
+      log: call.named)
     return Answer(
       type: "application/octet-stream",
       Answer.Stream(limit: nil, write: { try await relay.run(&$0) }, abandon: { relay.abandon() }))

@@ -2,6 +2,7 @@ import HTTPTypes
 import HummingbirdCore
 import Logging
 import NIOCore
+import RolloutModel
 import Synchronization
 
 /// One request, with what is known of who makes it.
@@ -13,6 +14,14 @@ struct Call: Sendable {
   /// The client's connection.
   let channel: any Channel
   let log: Logger
+
+  /// The log, each of whose events says who asks and for what.
+  var named: Logger {
+    var log = log
+    log[metadataKey: "client"] = .string(caller?.label ?? "-")
+    log[metadataKey: "path"] = .string(request.uri.path)
+    return log
+  }
 
   /// The value of a key in the query, as it stands there; nil where it is absent or stands there twice.
   func query(_ key: String) -> String? {
@@ -50,7 +59,7 @@ final class CallBody: Sendable {
   func whole(upTo limit: Int) async throws -> ByteBuffer {
     guard var pieces = pieces() else { return ByteBuffer() }
     var whole = ByteBuffer()
-    while var piece = try await pieces.next() {
+    while var piece = try await Self.next(&pieces) {
       guard whole.readableBytes + piece.readableBytes <= limit else {
         throw AgentError(
           .contentTooLarge, "too_large", "the body has more than \(limit) bytes", hint: "send less")
@@ -60,5 +69,12 @@ final class CallBody: Sendable {
     try Task.checkCancellation()
     end()
     return whole
+  }
+
+  private static func next(_ pieces: inout RequestBody.AsyncIterator) async throws -> ByteBuffer? {
+    do { return try await pieces.next() } catch is CancellationError { throw CancellationError() } catch {
+      throw AgentError.invalid(
+        "the body is no whole body: \(escapedForTerminal("\(error)"))", hint: "send the request anew")
+    }
   }
 }

@@ -56,7 +56,9 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     if case .some(.handshakeFailed(let why)) = error as? NIOSSLError {
-      log.notice(
+      // Probes that only connect come every second, and say nothing.
+      log.log(
+        level: why == .sslError([.eofDuringHandshake]) ? .debug : .notice,
         "a client was refused in the TLS handshake",
         metadata: [
           "peer": .string(peer(context.remoteAddress)), "reason": .string("\(why)"),
