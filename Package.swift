@@ -111,7 +111,7 @@ let package = Package(
       [
         "MarkedYAML", "RolloutModel", "SystemdBus", asn1, httpTypes, hummingbird, logging, nioCore,
         nioHTTPTypes, nioPosix, nioSSL, subprocess, systemPackage, x509,
-      ]),
+      ], settings: withCoreFoundation),
     module(
       "Controller",
       ["ControllerMachine", "EventLoop", "HostSteps", "Ports", "RolloutEngine", "RolloutModel"]),
@@ -141,8 +141,8 @@ let package = Package(
       name: "switchyard-host", dependencies: ["HostCore"], exclude: ["README.md"],
       swiftSettings: strict),
     .executableTarget(
-      name: "switchyard-agent", dependencies: ["AgentService"], exclude: ["README.md"],
-      swiftSettings: strict),
+      name: "switchyard-agent", dependencies: ["AgentService", "Certificates", asn1, x509],
+      exclude: ["README.md"], swiftSettings: withCoreFoundation),
     .executableTarget(
       name: "simulate", dependencies: ["JournalStore", "RolloutModel", "Simulator", argumentParser],
       exclude: ["README.md"],

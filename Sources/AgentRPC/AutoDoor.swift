@@ -51,13 +51,21 @@ private actor AutoHostChannel: HostChannel {
     }
   }
 
+  /// An agent tunnels to few ports: for another one SSH is asked, and the rest goes on through the agent.
   func insideRoute(host: String, port: Int) async throws(DoorError) -> ProbeRoute {
-    try await either { channel throws(DoorError) in try await channel.insideRoute(host: host, port: port) }
+    if fallback == nil {
+      do throws(DoorError) { return try await rpc.insideRoute(host: host, port: port) } catch {
+        guard Self.isUnasked(error) else { throw error }
+      }
+    }
+    return try await ssh.insideRoute(host: host, port: port)
   }
 
-  /// As clients come, who may need a jump host: that is what SSH knows.
+  /// As clients come, who may need a jump host: that is what SSH's configuration knows.
   func outsideRoute(port: Int) async throws(DoorError) -> ProbeRoute {
-    try await either { channel throws(DoorError) in try await channel.outsideRoute(port: port) }
+    do throws(DoorError) { return try await ssh.outsideRoute(port: port) } catch {
+      return try await rpc.outsideRoute(port: port)
+    }
   }
 
   func close() async {
@@ -77,10 +85,20 @@ private actor AutoHostChannel: HostChannel {
       do throws(DoorError) {
         return try await body(rpc)
       } catch {
-        guard [.unreachable, .refused, .unusable].contains(error.kind) else { throw error }
+        guard Self.isUnasked(error) else { throw error }
         fallback = error.message
       }
     }
-    return try await body(ssh)
+    do throws(DoorError) {
+      return try await body(ssh)
+    } catch {
+      // The agent may be back by the next time.
+      if error.kind == .unreachable { fallback = nil }
+      throw error
+    }
+  }
+
+  private static func isUnasked(_ error: DoorError) -> Bool {
+    [.unreachable, .refused, .unusable].contains(error.kind)
   }
 }

@@ -27,10 +27,9 @@ final class DuplexRequest: ChannelDuplexHandler {
     self.answer = answer
   }
 
-  func channelActive(context: ChannelHandlerContext) {
+  func handlerAdded(context: ChannelHandlerContext) {
     // It goes out once the handshake is over.
     context.writeAndFlush(wrapOutboundOut(.head(head)), promise: nil)
-    context.fireChannelActive()
   }
 
   func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {

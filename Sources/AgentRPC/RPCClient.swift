@@ -5,6 +5,7 @@ import NIOPosix
 import NIOSSL
 import Ports
 import RolloutModel
+import Synchronization
 
 /// Makes requests to agents, each over a connection of its own, with mutual TLS.
 struct RPCClient: Sendable {
@@ -13,10 +14,9 @@ struct RPCClient: Sendable {
   let loop: HomeLoop
   private let context: NIOSSLContext
 
-  /// Reads the settings' files: it blocks.
-  init(_ settings: RPCSettings, group: MultiThreadedEventLoopGroup, loop: HomeLoop) throws(DoorError) {
+  /// Reads the settings' files, which are short.
+  init(_ settings: RPCSettings, loop: HomeLoop) throws(DoorError) {
     self.settings = settings
-    self.group = group
     self.loop = loop
     func read<Value>(_ what: String, _ path: String, _ body: () throws -> Value) throws(DoorError) -> Value {
       do { return try body() } catch {
@@ -41,6 +41,7 @@ struct RPCClient: Sendable {
     context = try read("our certificate", settings.certificate) { [tls] in
       try NIOSSLContext(configuration: tls)
     }
+    group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
   }
 
   /// Ends the client's thread, and what still goes over it.
@@ -77,7 +78,8 @@ struct RPCClient: Sendable {
     if reply.status == .ok { return channel }
     let words = "\(reply.status.code) \(escapedForTerminal(reply.words))"
     switch reply.status {
-    case .badGateway: throw .farSide(words)
+    // Nobody listens there, or whoever does takes no connection.
+    case .badGateway, .gatewayTimeout: throw .farSide(words)
     case .unauthorized, .forbidden:
       throw .door(
         DoorError(
@@ -99,55 +101,45 @@ struct RPCClient: Sendable {
       ])
     let eventLoop = group.next()
     let answer = eventLoop.makePromise(of: DuplexRequest.Answer.self)
-    // Whoever gives up before the answer does not ask for it.
-    answer.futureResult.whenFailure { _ in }
+    let dialed = Dialed()
     do {
       let channel = try await withDeadline(after: settings.stepWithin, on: loop) { [self] in
-        try await connect(on: eventLoop, to: address, head, answer)
+        try await connect(on: eventLoop, to: address, head, answer, dialed)
       }
       return (channel, answer.futureResult)
     } catch {
       answer.fail(error)
+      dialed.giveUp()
       throw .door(unreachable(address, error))
     }
   }
 
   private func connect(
     on eventLoop: any NIOCore.EventLoop, to address: String, _ head: HTTPRequestHead,
-    _ answer: EventLoopPromise<DuplexRequest.Answer>
+    _ answer: EventLoopPromise<DuplexRequest.Answer>, _ dialed: Dialed
   ) async throws -> ByteChannel {
     let isNumeric = (try? SocketAddress(ipAddress: address, port: 0)) != nil  // An error says: a name.
-    let context = context
-    let made = eventLoop.makePromise(of: ByteChannel.self)
-    made.futureResult.whenFailure { _ in }
-    do {
-      _ = try await ClientBootstrap(group: eventLoop)
-        .connectTimeout(.nanoseconds(settings.stepWithin.components.seconds * 1_000_000_000))
-        .channelOption(.socketOption(.so_keepalive), value: 1)
-        .channelInitializer { channel in
-          channel.eventLoop.makeCompletedFuture {
-            let request = DuplexRequest(head, answer)
-            let pipeline = channel.pipeline.syncOperations
-            // The name, or where there is none the address, must be among those of the certificate.
-            try pipeline.addHandler(
-              NIOSSLClientHandler(context: context, serverHostname: isNumeric ? nil : address))
-            try pipeline.addHandler(HTTPRequestEncoder())
-            try pipeline.addHandler(ByteToMessageHandler(HTTPResponseDecoder()))
-            try pipeline.addHandler(request)
-            made.succeed(try ByteChannel.made(of: channel))
-          }
-        }
-        .connect(host: address, port: settings.port).get()
-      return try await made.futureResult.get()
-    } catch {
-      made.fail(error)
-      throw error
-    }
+    // Of a name's addresses the first that answers: only its channel is ever spoken on.
+    let channel = try await ClientBootstrap(group: eventLoop)
+      .connectTimeout(.nanoseconds(settings.stepWithin.components.seconds * 1_000_000_000))
+      .channelOption(.socketOption(.so_keepalive), value: 1)
+      .connect(host: address, port: settings.port).get()
+    try dialed.keep(channel)
+    return try await eventLoop.submit { [context] in
+      let pipeline = channel.pipeline.syncOperations
+      // The name, or where there is none the address, must be among those of the certificate.
+      try pipeline.addHandler(
+        NIOSSLClientHandler(context: context, serverHostname: isNumeric ? nil : address))
+      try pipeline.addHandler(HTTPRequestEncoder())
+      try pipeline.addHandler(ByteToMessageHandler(HTTPResponseDecoder()))
+      try pipeline.addHandler(DuplexRequest(head, answer))
+      return try ByteChannel.made(of: channel)
+    }.get()
   }
 
   private func unreachable(_ address: String, _ error: any Error) -> DoorError {
     let (place, words) = (place(address), escapedForTerminal(Self.words(for: error)))
-    if error is NIOSSLError || error is NIOSSLExtraError || error is BoringSSLError {
+    if Self.isDistrust(error) {
       return DoorError(
         .refused, "\(place): no trust between the agent and us: \(words)",
         hint: "its certificate must name this address and be from the authority, ours must be a controller's")
@@ -155,6 +147,12 @@ struct RPCClient: Sendable {
     return DoorError(
       .unreachable, "\(place): no agent answers: \(words)",
       hint: "see whether the agent runs there and the port is open")
+  }
+
+  /// A connection that merely ends is no lack of trust.
+  private static func isDistrust(_ error: any Error) -> Bool {
+    if case .uncleanShutdown? = error as? NIOSSLError { return false }
+    return error is NIOSSLError || error is NIOSSLExtraError || error is BoringSSLError
   }
 
   private static func words(for error: any Error) -> String {
@@ -166,5 +164,29 @@ struct RPCClient: Sendable {
     case ChannelError.eof, ChannelError.ioOnClosedChannel: "the connection was closed"
     default: "\(error)"
     }
+  }
+}
+
+/// A connection that whoever asked for it may give up before it is there.
+private final class Dialed: Sendable {
+  private let state = Mutex<(channel: (any Channel)?, isGivenUp: Bool)>((nil, false))
+
+  /// Throws, and closes the channel, where nobody wants it any more.
+  func keep(_ channel: any Channel) throws {
+    let isGivenUp = state.withLock { state in
+      state.channel = channel
+      return state.isGivenUp
+    }
+    guard isGivenUp else { return }
+    channel.close(promise: nil)
+    throw CancellationError()
+  }
+
+  func giveUp() {
+    let channel = state.withLock { state in
+      state.isGivenUp = true
+      return state.channel
+    }
+    channel?.close(promise: nil)
   }
 }

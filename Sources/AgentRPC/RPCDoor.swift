@@ -1,6 +1,5 @@
 import EventLoop
 import Glibc
-import NIOPosix
 import Ports
 import RolloutModel
 import SSHTransport
@@ -20,7 +19,7 @@ public final class RPCDoor: Doors {
 
   /// A door with these settings, whose files are read now. Its sockets lie in `folder`, which is the caller's own.
   public init(_ settings: RPCSettings, loop: EventLoop, folder: String) throws(DoorError) {
-    client = try RPCClient(settings, group: MultiThreadedEventLoopGroup(numberOfThreads: 1), loop: loop)
+    client = try RPCClient(settings, loop: loop)
     pool = BlockingPool(threads: 4)
     self.folder = folder
   }

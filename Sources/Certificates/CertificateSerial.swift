@@ -6,7 +6,7 @@ public struct CertificateSerial: Hashable, Sendable, CustomStringConvertible {
   let bytes: [UInt8]
 
   /// The number of these bytes, the highest first; nil for 0, and for more than RFC 5280 allows.
-  init?(bytes: some Sequence<UInt8>) {
+  public init?(bytes: some Sequence<UInt8>) {
     let trimmed = Array(bytes.drop { $0 == 0 })
     guard (1...20).contains(trimmed.count) else { return nil }
     self.bytes = trimmed

@@ -23,6 +23,8 @@ extension StepRunner {
         try await checkCandidate()
         return .gatePassed(passed)
       case .failed(let why):
+        // A host that is cut off, or another controller's by now, says nothing of the release.
+        _ = try await session.observeOurs()
         try await blameShared(round, why, sickness)
         throw StepFailure(
           .gate, "the new version did not become healthy on port \(port): \(why)",
@@ -31,6 +33,7 @@ extension StepRunner {
         if round.contains(where: { !$0.isHealthy }) { try await checkCandidate() }
         tell(verdict, left: reducer.left(at: time.now), what: "healthy answers on port \(port)")
       }
+      reducer.rest(at: time.now)
       if await !pause(plan.policy.gate.interval) { return .cancelled }
     }
   }
@@ -60,6 +63,7 @@ extension StepRunner {
       case .undecided:
         tell(verdict, left: reducer.left(at: time.now), what: "healthy answers on the public port")
       }
+      reducer.rest(at: time.now)
       if await !pause(gate.interval) { return .cancelled }
     }
   }
@@ -98,6 +102,7 @@ extension StepRunner {
         asked = time.now
         if isLong { await session.channel.close() }
       }
+      reducer.rest(at: time.now)
       let left = reducer.left(at: time.now)
       let interval = plan.policy.gate.interval
       if await !pause(left > .zero ? min(interval, left) : interval) { return .cancelled }

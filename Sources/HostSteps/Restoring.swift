@@ -9,7 +9,8 @@ extension StepRunner {
   func restore(refuse: Bool, reason: String) async throws(StepFailure) -> StepOutcome {
     note("undoes the upgrade")
     var status = try await session.observe()
-    let isFlipped = status.flip?.flip == known.flip
+    let flip = status.flip.map(\.flip).flatMap { laterTry($0) == nil ? nil : $0 } ?? known.flip
+    let isFlipped = status.flip?.flip == flip
     if known.isPromoted, !isFlipped {
       // What this rollout did is not the latest here: undoing it would take away what another one needs.
       throw StepFailure(
@@ -25,7 +26,7 @@ extension StepRunner {
     }
     if isFlipped, refuse || status.flip?.phase != .reverted {
       status = try await session.status(
-        .revert(agent, try await session.key(), flip: known.flip, reason: reason, refuse: refuse),
+        .revert(agent, try await session.key(), flip: flip, reason: reason, refuse: refuse),
         within: .seconds(120))
     } else if let release = known.release,
       refuse || status.slot(known.candidate)?.release?.digest == release,
@@ -86,11 +87,11 @@ extension StepRunner {
 
   func reconcile() async throws(StepFailure) -> HostStanding {
     note("asks the host how it stands")
-    var status = try await session.observe()
+    var status = try await session.observeOurs()
     // An earlier controller of this rollout may still live: from here on the host refuses it. What it did before that counts.
     if status.lease.map(session.isOurs) == true {
       _ = try await session.key()
-      status = try await session.observe()
+      status = try await session.observeOurs()
     }
     if let quarantine = status.quarantine { return .quarantined(reason: quarantine) }
     let unit = status.slot(known.candidate)?.unit
@@ -109,8 +110,10 @@ extension StepRunner {
       }
     }
     if let flip = status.flip, flip.to == Side(known.candidate), let tries = laterTry(flip.flip) {
-      return .ahead(
-        flip: flip.flip, tries: tries, isOver: flip.phase == .reverting || flip.phase == .reverted)
+      guard flip.phase != .reverting else {
+        throw StepFailure(.changed, "the host is undoing flip \(escapedForTerminal(flip.flip))")
+      }
+      return .ahead(flip: flip.flip, tries: tries, isOver: flip.phase == .reverted)
     }
     // A slot that was never seen started may hold the same release from an earlier rollout, about to be emptied: a start
     // finds out.

@@ -12,7 +12,7 @@ public enum Verdict: Hashable, Sendable {
 
 /// Counts healthy rounds in a row until a gate passes or fails. A round asks every probe once and is healthy when all
 /// answers are; an answer that is unknown, late or of another version is not. Time in which nobody looked counts for
-/// nothing, and a bad answer at its end neither. Holds no samples.
+/// nothing, and the answers at its end neither. Holds no samples.
 public struct GateReducer: Sendable {
   private let gate: Gate
   private var time: WatchedTime
@@ -31,8 +31,10 @@ public struct GateReducer: Sendable {
 
   /// Takes in one round's answers at the time they were complete. A round without answers is not healthy.
   public mutating func take(_ round: [Sample], at now: Moment) -> Verdict {
-    let hasLooked = time.look(at: now)
-    if !hasLooked { (streak, wrongInARow) = (0, 0) }
+    guard time.look(at: now) else {
+      (streak, wrongInARow) = (0, 0)
+      return check(at: now)
+    }
     let bad = round.first(where: { gate.complaint(about: $0) != nil })
     if let bad {
       lastReason = gate.complaint(about: bad)
@@ -41,7 +43,7 @@ public struct GateReducer: Sendable {
     }
     let isHealthy = bad == nil && !round.isEmpty
     streak = isHealthy ? streak + 1 : 0
-    if case .wrongVersion = bad?.outcome, hasLooked { wrongInARow += 1 } else { wrongInARow = 0 }
+    if case .wrongVersion = bad?.outcome { wrongInARow += 1 } else { wrongInARow = 0 }
     // At least one: a gate that asks for nothing would pass unasked.
     if streak >= max(gate.successes, 1), time.elapsed(at: now) <= gate.deadline { return .passed }
     if wrongInARow >= max(gate.successes, 2) {
@@ -49,6 +51,9 @@ public struct GateReducer: Sendable {
     }
     return check(at: now)
   }
+
+  /// Takes in that what the round has led to, as a look at the host, is done.
+  public mutating func rest(at now: Moment) { time.rest(at: now) }
 
   /// The verdict as time goes on without a round.
   private func check(at now: Moment) -> Verdict {
@@ -61,7 +66,7 @@ public struct GateReducer: Sendable {
 }
 
 /// Watches a flipped host through its soak. Only samples that the candidate served count: what could not be asked is
-/// neither healthy nor a breach. Time in which nobody looked is no part of the soak, and a bad answer at its end no breach.
+/// neither healthy nor a breach. Time in which nobody looked is no part of the soak, and the answers at its end count for nothing.
 public struct SoakReducer: Sendable {
   private let length: Span
   private let gate: Gate
@@ -92,16 +97,18 @@ public struct SoakReducer: Sendable {
 
   /// Takes in one round's answers at the time they were complete.
   public mutating func take(_ round: [Sample], at now: Moment) -> Verdict {
-    let hasLooked = time.look(at: now)
-    if !hasLooked { streak = 0 }
+    guard time.look(at: now) else {
+      streak = 0
+      return check(at: now)
+    }
     let asked = round.filter { !$0.isNotAsked }
     isBlind = asked.count < round.count
     if isBlind { blindAt = time.elapsed(at: now) }
     if let complaint = gate.complaint(about: asked) {
-      if hasLooked { badInARow += 1 }
+      badInARow += 1
       streak = 0
       lastReason = complaint
-      if hasLooked, badInARow > tolerance {
+      if badInARow > tolerance {
         return .failed(
           "\(badInARow) unhealthy answers in a row in the soak, \(tolerance) borne; last: \(complaint)"
         )
@@ -116,6 +123,9 @@ public struct SoakReducer: Sendable {
     }
     return check(at: now)
   }
+
+  /// Takes in that what the round has led to, as a look at the host, is done.
+  public mutating func rest(at now: Moment) { time.rest(at: now) }
 
   /// The verdict as time goes on: at the end of the soak's length the last rounds must have been healthy, as many as the
   /// gate asks for; the gate's deadline is the longest that is waited for them. A host that could not be asked is given that

@@ -130,9 +130,14 @@ extension RolloutEngine {
       if isOver {
         stand(host, .untouched)
       } else {
-        hosts[host].touched = true
         hosts[host].known.flip = flip
-        perform(host, .reconcile)
+        hosts[host].touched = true
+        hosts[host].setbacks += 1
+        guard hosts[host].setbacks <= Self.mostSetbacks else {
+          giveUp(host, StepFailure(.host, "the host names ever later flips, at last \(flip)"), refuse: false)
+          return
+        }
+        perform(host, .reconcile, after: backoff(1))
       }
     case .undone(let unconfirmed, let why):
       if unconfirmed, hosts[host].unconfirmed < Self.mostUnconfirmed {

@@ -3,28 +3,40 @@ import RolloutModel
 /// For how long something has been watched. A controller that was suspended has seen nothing meanwhile: that time is left
 /// out, lest a version be judged, or cleared, by what nobody saw.
 struct WatchedTime: Sendable {
-  /// More than this between two looks is not one round's doing.
+  /// More than this between the end of one round and the answers of the next is not their doing.
   private let longestRound: Span
   private var lookedAt: Moment
   private var watched = Span.zero
+  private var hasSlept = false
 
-  /// What a round may take beside its interval and its questions, for looking at the host itself.
+  /// What a round may take beside its interval and its probes' timeout.
   private static let slack = Span.seconds(5)
+  /// More than this is not what is asked of the host between two rounds: a few requests, and connections for them.
+  private static let longestChecks = Span.seconds(90)
 
-  /// Nothing is watched yet. The answers of a round, and those of the old version that they may be compared with, take a
-  /// timeout each at the most.
+  /// Nothing is watched yet.
   init(_ gate: Gate, began: Moment) {
     longestRound = Span(
-      milliseconds: gate.interval.milliseconds + 2 * gate.timeout.milliseconds + Self.slack.milliseconds)
+      milliseconds: gate.interval.milliseconds + gate.timeout.milliseconds + Self.slack.milliseconds)
     lookedAt = began
   }
 
-  /// Takes in that somebody looks. False where nobody had for longer than a round takes.
+  /// Takes in that a round's answers are there. False where somebody may have slept since the last one: then nobody knows
+  /// when they were given.
   mutating func look(at now: Moment) -> Bool {
+    pass(now, atMost: longestRound)
+    defer { hasSlept = false }
+    return !hasSlept
+  }
+
+  /// Takes in that what a round has led to is done.
+  mutating func rest(at now: Moment) { pass(now, atMost: Self.longestChecks) }
+
+  private mutating func pass(_ now: Moment, atMost longest: Span) {
     let gap = now.since(lookedAt)
-    watched = elapsed(at: now)
+    if gap > longest { hasSlept = true }
+    watched = Span(milliseconds: watched.milliseconds + min(gap, longest).milliseconds)
     lookedAt = now
-    return gap <= longestRound
   }
 
   /// The time that was watched.

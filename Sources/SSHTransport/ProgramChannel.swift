@@ -68,7 +68,13 @@ package actor ProgramChannel {
       try await send(.data(bytes), within: limit)
       offset += bytes.count
     }
-    return try await exchange(.stageEnd(key, release), within: limit)
+    do throws(DoorError) {
+      return try await exchange(.stageEnd(key, release), within: limit)
+    } catch {
+      // The host has heard the beginning: another door must not begin anew without looking.
+      let isLate = [.unreachable, .refused, .unusable].contains(error.kind)
+      throw isLate ? DoorError(.lost, error.message, hint: error.hint) : error
+    }
   }
 
   /// Ends the conversation.

@@ -161,9 +161,8 @@ class RPCDoor(RolloutTest):
     def without_ssh(self) -> Iterator[None]:
         """Nobody can come over SSH: what works then went through the agents."""
         for host in self.fleet.hosts:
-            self.site.on_host(host.name, "systemctl", "stop", "ssh.service", "ssh.socket")
-        for host in self.fleet.hosts:
             self.fleet.fault(host.name, "drop-ssh")
+            self.site.on_host(host.name, "systemctl", "stop", "ssh.service", "ssh.socket")
         try:
             yield
         finally:

@@ -24,8 +24,9 @@ final class Workshop: Sendable {
       throw CommandError.tool("libcurl could not be set up; is there memory left?")
     }
     self.prober = prober
-    ssh = try SSHDoor(options: SSHOptions(hostProgram: try Self.hostProgram()), loop: loop)
-    rpc = try choice.map { choice in
+    let ssh = try SSHDoor(options: SSHOptions(hostProgram: try Self.hostProgram()), loop: loop)
+    self.ssh = ssh
+    rpc = try choice.map { [loop] choice in
       let settings = RPCSettings(
         port: choice.port, authority: choice.authority, certificate: choice.certificate, key: choice.key)
       return try RPCDoor(settings, loop: loop, folder: ssh.folder)
