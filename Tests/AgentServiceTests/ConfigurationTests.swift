@@ -1,3 +1,5 @@
+import FoundationEssentials
+import Glibc
 import MarkedYAML
 import RolloutModel
 import Testing
@@ -135,6 +137,39 @@ struct ConfigurationTests {
     #expect(problems(configuration).contains("certificate and key can't be used together"))
     configuration.key = authority.pair("agent").key
     #expect(problems(configuration).isEmpty)
+  }
+
+  @Test(
+    "A key that everybody may read, a certificate that has ended, a program that is not there: the check says so"
+  )
+  func outside() async throws {
+    let authority = try await Authority.shared.value
+    let scratch = try Scratch()
+    let key = scratch.file("own.key")
+    try FileManager.default.copyItem(atPath: authority.pair("expired").key, toPath: key)
+    var configuration = try parse(Self.least)
+    configuration.certificate = authority.pair("expired").certificate
+    configuration.key = key
+    configuration.authority = authority.root
+    configuration.commands = ["gone": AgentCommand(run: ["/nowhere"], arguments: [:], timeout: .seconds(1))]
+    func told() throws -> String {
+      let identity = try TLSFiles(configuration, reader: nil).load()
+      do {
+        try ConfigurationCheck.outside(configuration, file: "agent.yml", identity: identity)
+        return ""
+      } catch { return "\(error)" }
+    }
+    chmod(key, 0o644)
+    let all = try told()
+    #expect(all.contains("own.key:1:1: everybody may read or write the key"))
+    #expect(all.contains("expired.pem:1:1: the agent's certificate is not valid any more"))
+    #expect(
+      all.contains("agent.yml:1:1: the command gone runs \"/nowhere\", which can't be run: No such file"))
+    configuration.certificate = authority.pair("agent").certificate
+    configuration.key = authority.pair("agent").key
+    configuration.commands = [:]
+    chmod(configuration.key, 0o640)
+    #expect(try told().isEmpty)
   }
 
   @Test(

@@ -14,7 +14,7 @@ enum ConfigurationCheck {
       diagnostics.report(
         .start, "the agent's certificate is not valid any more", "renew it", file: configuration.certificate)
     }
-    if FileState(configuration.key).isOpenToAll {
+    if FileState.isOpenToAll(configuration.key) {
       diagnostics.report(
         .start, "everybody may read or write the key", "take that right away: chmod o-rwx",
         file: configuration.key)

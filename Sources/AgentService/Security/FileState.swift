@@ -1,21 +1,26 @@
-import Glibc
+import MarkedYAML
+import SystemPackage
 
-/// What can be seen of a file without reading it.
-struct FileState: Hashable, Sendable {
-  /// Tells one state of the file from another: where it lies, its size, its time; or why it can't be looked at.
-  let mark: String
-  /// Whether everybody may read or write it.
-  let isOpenToAll: Bool
-
-  init(_ path: String) {
-    var status = stat()
-    guard stat(path, &status) == 0 else {
-      mark = "errno \(errno)"
-      isOpenToAll = false
-      return
+/// What a file is, as far as changes of it count. Blocks.
+///
+/// Not by `stat`: it is in two modules, Glibc and CoreFoundation, which swift-certificates and Yams bring along, and the
+/// optimizing compiler asks for an import of the second.
+enum FileState {
+  /// Tells one content of a file from another, or says why there is none.
+  static func mark(_ path: String) -> String {
+    do throws(FileProblems) {
+      var hasher = Hasher()
+      hasher.combine(try BoundedFile.read(path: path))
+      return String(hasher.finalize())
+    } catch {
+      return error.description
     }
-    let time = status.st_mtim
-    mark = "\(status.st_dev) \(status.st_ino) \(status.st_size) \(time.tv_sec) \(time.tv_nsec)"
-    isOpenToAll = status.st_mode & (S_IROTH | S_IWOTH) != 0
+  }
+
+  /// Whether everybody may read or write a file; false where that can't be told.
+  static func isOpenToAll(_ path: String) -> Bool {
+    // A file that can't be looked at is told of by whoever reads it.
+    guard let state = try? Stat(FilePath(path)) else { return false }
+    return !state.permissions.isDisjoint(with: [.otherRead, .otherWrite])
   }
 }

@@ -52,7 +52,7 @@ struct TLSFiles: Sendable {
 
   /// What tells one state of the files from another.
   func marks() -> [String] {
-    ([certificate, key, authority] + (revoked.map { [$0] } ?? [])).map { FileState($0).mark }
+    ([certificate, key, authority] + (revoked.map { [$0] } ?? [])).map { FileState.mark($0) }
   }
 
   private func certificates(
