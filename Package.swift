@@ -15,6 +15,8 @@ let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
+let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -35,6 +37,8 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-asn1", from: "1.7.0"),
+    .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
@@ -68,6 +72,7 @@ let package = Package(
     module("SystemdBus", ["CSystemd"]),
     module("HostSteps", ["HostProtocol", "Ports", "RolloutEngine", "RolloutModel", crypto]),
     module("JournalStore", ["Ports", "RolloutModel", grdb, crypto]),
+    module("Certificates", ["Ports", "RolloutModel", asn1, crypto, x509]),
     // L5: drivers of the machines
     module("HostCore", ["HostMachine", "HostProtocol", "RolloutModel", "SystemdBus", crypto]),
     module(
@@ -103,6 +108,7 @@ let package = Package(
     // Tests
     // Files that every reader must refuse, for the tests of the readers and of the program.
     .target(name: "BadFiles", path: "Tests/BadFiles", swiftSettings: strict),
+    tests("CertificatesTests", ["Certificates", "Ports", "RolloutModel", asn1, crypto, x509]),
     tests("CommandsTests", ["BadFiles", "Commands", "HostProtocol", "Ports", "RolloutModel", "switchyard"]),
     tests("EventLoopTests", ["EventLoop"]),
     tests(
