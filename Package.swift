@@ -88,7 +88,8 @@ let package = Package(
     module(
       "Commands",
       [
-        "Controller", "ControllerMachine", "EventLoop", "HostProtocol", "HostSteps", "Inventory",
+        "Certificates", "Controller", "ControllerMachine", "EventLoop", "HostProtocol", "HostSteps",
+        "Inventory",
         "JournalStore",
         "MarkedYAML", "PolicyFiles", "Ports", "Probes", "RolloutEngine", "RolloutModel", "Simulator",
         "SSHTransport",

@@ -10,14 +10,15 @@ struct Switchyard: AsyncParsableCommand {
       "Upgrades host agents across a fleet, blue-green and gated by their health, with an undo that is always ready.",
     discussion: """
       Exit codes: 0 done as asked, 1 tool error, 2 invalid input (nothing changed), 3 rolled back, 4 rollback incomplete, \
-      5 paused or waiting for approval, 6 halted by a budget, 7 promoted with exceptions, 8 aborted, \
-      9 plan: hosts would fail, 124 watch timed out.
+      5 paused or waiting for approval, 6 halted by a budget, 7 promoted with exceptions, or cert status: \
+      something ends soon, 8 aborted, 9 plan: hosts would fail, 124 watch timed out.
 
       `switchyard --version` tells the program's own version; `switchyard --generate-completion-script bash` (or zsh, fish) \
       prints completions for a shell.
       """,
     subcommands: [
-      RolloutCommand.self, PolicyCommand.self, HostsCommand.self, JournalCommand.self, SimulateVerb.self,
+      RolloutCommand.self, PolicyCommand.self, HostsCommand.self, JournalCommand.self, CertCommand.self,
+      SimulateVerb.self,
     ])
 }
 

@@ -8,6 +8,7 @@ struct CommandError: Error, CustomStringConvertible {
   static let toolError: Int32 = 1
   static let invalidInput: Int32 = 2
   static let rollbackIncomplete: Int32 = 4
+  static let endsSoon: Int32 = 7
   static let hostsWouldFail: Int32 = 9
   static let timedOut: Int32 = 124
 

@@ -1,0 +1,55 @@
+import ArgumentParser
+import Certificates
+import RolloutModel
+
+struct CertCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "cert",
+    abstract: "Keep the certificates of agents and controllers: a certificate authority in a folder.",
+    subcommands: [
+      CertInitVerb.self, CertIssueVerb.self, CertRenewVerb.self, CertRevokeVerb.self, CertCRLVerb.self,
+      CertListVerb.self, CertStatusVerb.self,
+    ])
+}
+
+struct AuthorityOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The authority's folder; default STATE/authority.", valueName: "DIR"))
+  var authority: String?
+
+  @OptionGroup var state: StateOptions
+
+  /// Does something with the authority; what fails is told with the exit code for it.
+  func use<Value>(_ body: (Authority) throws(AuthorityError) -> Value) throws -> Value {
+    let directory = try authority ?? (state.checked() + "/authority")
+    do throws(AuthorityError) {
+      return try body(Authority(directory: directory, time: SystemTimekeeper()))
+    } catch {
+      switch error.kind {
+      case .refused: throw CommandError.invalid("\(error)")
+      case .damaged, .unusable: throw CommandError.tool("\(error)")
+      }
+    }
+  }
+}
+
+extension CertificateRole: ExpressibleByArgument {}
+
+extension RevocationReason: ExpressibleByArgument {}
+
+/// How lines tell of certificates.
+enum CertText {
+  static func issued(_ issued: IssuedCertificate) -> String {
+    let record = issued.record
+    return
+      "\(record.name): \(record.role.rawValue), serial \(record.serial), until \(Words.clock(record.notAfter)), in \(escapedForTerminal(issued.folder))"
+  }
+
+  /// A span that an option names.
+  static func span(_ text: String, of option: String) throws -> Int64 {
+    guard let span = Span(text) else {
+      throw CommandError.invalid(
+        "\(option) \(escapedForTerminal(text)): not a duration; write 12h, 30d or 1d12h")
+    }
+    return span.milliseconds
+  }
+}
