@@ -4,14 +4,12 @@ import PackageDescription
 // Layers, lowest first. A module imports only modules of lower layers, never a sibling;
 // LayeringTests holds this graph, and the import lines of every source file, to that rule.
 
-// swift-certificates imports CoreFoundation, which has its own copies of Glibc's structs. Where both are loaded, Swift 6.3.1
-// takes `stat` and `timespec` now for the one's and now for the other's, and then asks for an import of CoreFoundation.
-let withCoreFoundation: [SwiftSetting] = [
+let strict: [SwiftSetting] = [
   .swiftLanguageMode(.v6),
   .treatAllWarnings(as: .error),
   .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
 ]
-let strict = withCoreFoundation + [.enableUpcomingFeature("MemberImportVisibility")]
 
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
@@ -31,17 +29,14 @@ let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "s
 let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
-func module(
-  _ name: String, _ dependencies: [Target.Dependency] = [], settings: [SwiftSetting] = strict
-) -> Target {
-  .target(name: name, dependencies: dependencies, exclude: ["README.md"], swiftSettings: settings)
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, exclude: ["README.md"], swiftSettings: strict)
 }
 
 func tests(
-  _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [],
-  settings: [SwiftSetting] = strict
+  _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []
 ) -> Target {
-  .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: settings)
+  .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
 }
 
 let package = Package(
@@ -111,7 +106,7 @@ let package = Package(
       [
         "MarkedYAML", "RolloutModel", "SystemdBus", asn1, httpTypes, hummingbird, logging, nioCore,
         nioHTTPTypes, nioPosix, nioSSL, subprocess, systemPackage, x509,
-      ], settings: withCoreFoundation),
+      ]),
     module(
       "Controller",
       ["ControllerMachine", "EventLoop", "HostSteps", "Ports", "RolloutEngine", "RolloutModel"]),
@@ -132,7 +127,7 @@ let package = Package(
         "MarkedYAML", "PolicyFiles", "Ports", "Probes", "RolloutEngine", "RolloutModel", "Simulator",
         "SSHTransport",
         argumentParser, crypto,
-      ], settings: withCoreFoundation),
+      ]),
     // L7: composition roots
     .executableTarget(
       name: "switchyard", dependencies: ["Commands"], exclude: ["README.md"],
@@ -142,7 +137,7 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(
       name: "switchyard-agent", dependencies: ["AgentService", "Certificates", asn1, x509],
-      exclude: ["README.md"], swiftSettings: withCoreFoundation),
+      exclude: ["README.md"], swiftSettings: strict),
     .executableTarget(
       name: "simulate", dependencies: ["JournalStore", "RolloutModel", "Simulator", argumentParser],
       exclude: ["README.md"],
@@ -158,8 +153,7 @@ let package = Package(
       ]),
     tests("CertificatesTests", ["Certificates", "Ports", "RolloutModel", asn1, crypto, x509]),
     tests(
-      "CommandsTests", ["BadFiles", "Commands", "HostProtocol", "Ports", "RolloutModel", "switchyard"],
-      settings: withCoreFoundation),
+      "CommandsTests", ["BadFiles", "Commands", "HostProtocol", "Ports", "RolloutModel", "switchyard"]),
     tests("EventLoopTests", ["EventLoop"]),
     tests(
       "FilesTests", ["BadFiles", "Inventory", "MarkedYAML", "PolicyFiles", "RolloutModel"],

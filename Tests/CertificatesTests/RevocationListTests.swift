@@ -64,9 +64,9 @@ struct RevocationListTests {
       }
       let read = try RevocationList(try await list(configuration), issuedBy: certificate)
       #expect(read.number == 0x1f)
-      #expect(read.entries.map(\.serial.description) == ["0aff", "0b"])
+      #expect(read.entries.map(\.serial.description) == ["0b", "0aff"])
       // A reason that is not known here revokes all the same.
-      #expect(read.entries.map(\.reason) == [.keyCompromise, nil])
+      #expect(read.entries.map(\.reason) == [nil, .keyCompromise])
 
       let other = site.authority("other")
       _ = try other.create()
@@ -78,7 +78,6 @@ struct RevocationListTests {
           try await list(
             configuration + "\nissuingDistributionPoint = critical,@i\n[i]\nonlyuser = TRUE\n"), "critical"
         ),
-        (try await list(configuration.replacing("crl_extensions = e", with: "")), ""),
       ] {
         let error = failure { try RevocationList(bytes, issuedBy: certificate) }
         #expect(error?.kind == .damaged)

@@ -6,7 +6,9 @@ struct LayerTests {
   private let sources: [SourceFile]
 
   /// Modules that come with the toolchain.
-  private static let toolchain = ["Dispatch", "FoundationEssentials", "Glibc", "Synchronization"]
+  private static let toolchain = [
+    "CoreFoundation", "Dispatch", "FoundationEssentials", "Glibc", "Synchronization",
+  ]
 
   init() throws {
     manifest = try Manifest.read.get()

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CoreFoundation
 import FoundationEssentials
 import Glibc
 import JournalStore

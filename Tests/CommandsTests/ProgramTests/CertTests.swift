@@ -128,7 +128,7 @@ struct CertTests {
   @Test(
     "Words that can't be are refused, and nothing is issued",
     arguments: [
-      (["issue"], ""), (["issue", "../x"], "../x"), (["issue", "\u{1b}[2J"], "\\u{1b}"),
+      (["issue"], "name"), (["issue", "../x"], "../x"), (["issue", "\u{1b}[2J"], "\\u{1b}"),
       (["issue", "ca"], "ca"),
       (["issue", "a", "--san", "web"], "dns:"), (["issue", "a", "--san", "ip:\u{202e}1"], "\\u{202e}"),
       (["issue", "a", "--role", "root"], "--role"), (["issue", "a", "--days", "0"], "825"),
