@@ -44,7 +44,7 @@ extension Shape where Value == AgentDefinition {
       let program = program.read(record)
       let place = place.read(record, agent: program?.name)
       let checks = checks.read(record)
-      let door = door.read(record, publicPort: place?.publicPort)
+      let door = door.read(record, publicPort: place?.publicPort, dependencies: checks?.dependencies ?? [])
       guard let program, let place, let checks, let door else { return nil }
       return AgentDefinition(
         name: program.name, user: program.user, strip: program.strip, exec: program.exec, args: program.args,

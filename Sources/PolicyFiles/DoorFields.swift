@@ -30,7 +30,7 @@ struct DoorFields: Sendable {
   var descriptions: [FieldDescription] { [door.description, means.description] }
 
   /// Nil where a problem was reported; nil inside where it is SSH.
-  func read(_ record: RecordReader, publicPort: Int?) -> RPCDoorChoice?? {
+  func read(_ record: RecordReader, publicPort: Int?, dependencies: [Dependency]) -> RPCDoorChoice?? {
     let door = record.read(door)
     let means = record.read(means)
     guard let door, let means, let publicPort else { return nil }
@@ -39,6 +39,12 @@ struct DoorFields: Sendable {
       record.report(
         "door", "door is \(door.rawValue), and nothing says how agents are spoken to",
         "add rpc: {authority: FILE, certificate: FILE, key: FILE}")
+      return nil
+    }
+    if door == .rpc, dependencies.contains(where: { if case .http = $0 { true } else { false } }) {
+      record.report(
+        "door", "an agent opens no way to other hosts, and a dependency asks for http there",
+        "write door: auto, or check it with tcp")
       return nil
     }
     return RPCDoorChoice(

@@ -102,7 +102,11 @@ struct AgentFileTests {
   @Test(
     "a door without its means, or with unknown or missing ones, is refused with its place",
     arguments: [
-      ("door: rpc", "nothing says how agents are spoken to"), ("door: telnet", "door is"),
+      ("door: rpc", "nothing says how agents are spoken to"),
+      (
+        "door: rpc\nrpc: {authority: a, certificate: b, key: c}\ndependencies: [{http: http://127.0.0.1/}]",
+        "opens no way to other hosts"
+      ), ("door: telnet", "door is"),
       ("rpc: {authority: a, certificate: b}", "key"),
       ("rpc: {authority: a, certificate: b, key: c, token: d}", "token"),
       ("rpc: {authority: a, certificate: b, key: c, port: 0}", "port"), ("door: auto\nrpc: []", "rpc"),

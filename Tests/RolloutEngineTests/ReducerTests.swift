@@ -116,7 +116,7 @@ extension Verdict {
       if reducer.take([sick], at: at(second)).failure != nil { failed = second }
     }
     // A minute, less the second before and what a round may take.
-    #expect(failed == 3649)
+    #expect(failed == 3651)
   }
 
   @Test("A gate that asks for nothing passes no sick answer", arguments: [0, -1, Int.min])
@@ -219,10 +219,35 @@ extension Verdict {
     for second in 1...5 { _ = soak.take([good], at: at(Int64(second))) }
     #expect(soak.take([bad], at: at(3600)).failure == nil)
     // Of 20 s there were 5, and what a round may take.
-    for second in 3601..<3605 { #expect(!soak.take([good], at: at(Int64(second))).isPassed) }
-    #expect(soak.left(at: at(3604)) == .seconds(1))
-    #expect(soak.take([good], at: at(3605)).isPassed)
-    #expect(soak.take([bad], at: at(3606)).failure != nil)
+    for second in 3601..<3607 { #expect(!soak.take([good], at: at(Int64(second))).isPassed) }
+    #expect(soak.left(at: at(3606)) == .seconds(1))
+    #expect(soak.take([good], at: at(3607)).isPassed)
+    #expect(soak.take([bad], at: at(3608)).failure != nil)
+  }
+
+  @Test(
+    "What a host takes long to be asked between two rounds is watched: it hides no breach, and keeps no host from its end"
+  )
+  func slowChecks() {
+    var sick = soak(.seconds(60))
+    _ = sick.take([good], at: at(1))
+    sick.rest(at: at(16))
+    #expect(sick.take([dead], at: at(17)).failure != nil)
+    var healthy = soak(.seconds(60))
+    for round in 1..<4 {
+      #expect(!healthy.take([good], at: at(Int64(round * 16))).isPassed)
+      healthy.rest(at: at(Int64(round * 16 + 15)))
+    }
+    #expect(healthy.take([good], at: at(64)).isPassed)
+  }
+
+  @Test("A controller that sleeps while it asks a host has slept all the same")
+  func sleepsInChecks() {
+    var soak = soak(.seconds(60))
+    _ = soak.take([good], at: at(1))
+    soak.rest(at: at(3600))
+    #expect(soak.take([dead], at: at(3601)).failure == nil)
+    #expect(soak.take([dead], at: at(3602)).failure != nil)
   }
 
   @Test("A host that could not be asked until late is given its time anew, and not for ever")

@@ -53,8 +53,15 @@ struct Relay: Sendable {
     }
   }
 
-  /// Lets go of the socket of a relay that never ran.
-  func abandon() { far.channel.close(promise: nil) }
+  /// Lets go of the socket of a relay that never ran. Its writer must be seen to its end: one that merely goes away ends the
+  /// program.
+  func abandon() {
+    let far = far
+    Task {
+      // What closing says concerns nobody any more.
+      try? await far.executeThenClose { _, _ in }
+    }
+  }
 
   private func carryBody(
     to outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>, _ activity: Activity, _ refusal: Refusal
