@@ -175,7 +175,9 @@ struct RelayTests {
         try? await requests.write(DuplexClient.body([UInt8](repeating: 2, count: 16_384)))
       }
       #expect(try await answer.head().status == .ok)
-      #expect(try await answer.rest().count == 100_000)
+      #expect(try await answer.bytes(100_000).count == 100_000)
+      // A socket that is closed with something unread in it is reset: then the answer breaks off here, else it ends.
+      do { #expect(try await answer.rest().isEmpty) } catch {}
     }
   }
 

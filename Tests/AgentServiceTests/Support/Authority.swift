@@ -1,4 +1,7 @@
+import FoundationEssentials
+import Glibc
 import Subprocess
+import Synchronization
 import Testing
 
 /// An authority with certificates of every kind that clients come with.
@@ -17,8 +20,18 @@ struct Authority: Sendable {
     Pair(certificate: scratch.file("\(name).pem"), key: scratch.file("\(name).key"))
   }
 
-  /// Made once for all tests.
-  static let shared = Task { try await Authority.make() }
+  /// Made once for all tests, and removed when they have ended.
+  static let shared = Task {
+    let authority = try await Authority.make()
+    folder.withLock { $0 = authority.scratch.path }
+    atexit {
+      // At the process' end there is nobody to tell.
+      try? FileManager.default.removeItem(atPath: Authority.folder.withLock { $0 })
+    }
+    return authority
+  }
+
+  private static let folder = Mutex("")
 
   /// Its names: `agent`, `ops` (the controller), `deploy` (by its DNS name), `other`, `expired`, `server` (no clientAuth), `plain` (no
   /// usage at all), `revoked`; and `foreign`, of another authority.
