@@ -34,8 +34,10 @@ struct WatchedTime: Sendable {
 
   private mutating func pass(_ now: Moment, atMost longest: Span) {
     let gap = now.since(lookedAt)
+    // Of a sleep no more is counted than a round takes, whatever it fell into.
     if gap > longest { hasSlept = true }
-    watched = Span(milliseconds: watched.milliseconds + min(gap, longest).milliseconds)
+    let counted = gap > longest ? longestRound : gap
+    watched = Span(milliseconds: watched.milliseconds + counted.milliseconds)
     lookedAt = now
   }
 

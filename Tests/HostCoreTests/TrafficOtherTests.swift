@@ -98,8 +98,12 @@ extension HostTests {
     }
 
     private func script(in folder: TemporaryFolder, _ text: String) throws -> String {
-      try folder.write(Array("#!/bin/sh\n\(text)\n".utf8), to: "program")
-      #expect(chmod("\(folder.path)/program", 0o755) == 0)
+      try folder.write(Array("#!/bin/sh\n\(text)\n".utf8), to: "text")
+      // Written by another process: a program that other tests start just now would hold it open for writing, and so keep it from
+      // being started.
+      let made = try HostCommand.run(
+        ["install", "-m", "755", "\(folder.path)/text", "\(folder.path)/program"], deadline: .seconds(60))
+      #expect(made.status.isSuccess)
       return "\(folder.path)/program"
     }
 

@@ -234,11 +234,11 @@ extension Verdict {
     sick.rest(at: at(16))
     #expect(sick.take([dead], at: at(17)).failure != nil)
     var healthy = soak(.seconds(60))
-    for round in 1..<4 {
-      #expect(!healthy.take([good], at: at(Int64(round * 16))).isPassed)
-      healthy.rest(at: at(Int64(round * 16 + 15)))
+    for round in 0..<4 {
+      #expect(!healthy.take([good], at: at(Int64(round * 16 + 1))).isPassed)
+      healthy.rest(at: at(Int64(round * 16 + 16)))
     }
-    #expect(healthy.take([good], at: at(64)).isPassed)
+    #expect(healthy.take([good], at: at(65)).isPassed)
   }
 
   @Test("A controller that sleeps while it asks a host has slept all the same")
