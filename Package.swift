@@ -148,8 +148,9 @@ let package = Package(
     tests(
       "AgentServiceTests",
       [
-        "AgentService", "MarkedYAML", "PolicyFiles", "RolloutModel", logging, nioCore, nioHTTP1, nioPosix,
-        nioSSL, subprocess, systemPackage,
+        "AgentRPC", "AgentService", "EventLoop", "HostProtocol", "MarkedYAML", "PolicyFiles", "Ports",
+        "RolloutModel", "SSHTransport", logging, nioCore, nioHTTP1, nioPosix, nioSSL, subprocess,
+        systemPackage,
       ]),
     tests("CertificatesTests", ["Certificates", "Ports", "RolloutModel", asn1, crypto, x509]),
     tests(

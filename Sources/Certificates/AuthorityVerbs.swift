@@ -23,7 +23,7 @@ extension Authority {
   /// are asked for. The old ones count until their end.
   ///
   /// Without names all are meant whose newest certificate is not revoked; with `within` only those that end within so many
-  /// milliseconds; `out` is for one name alone. Nothing leaves before all are signed.
+  /// milliseconds; `out` is for one name alone. They are issued by the hundred, none of which leaves before all are signed.
   public func renew(
     _ names: [String]? = nil, within: Int64? = nil, days: Int? = nil, to out: String? = nil
   ) throws(AuthorityError) -> [IssuedCertificate] {
@@ -36,15 +36,23 @@ extension Authority {
       if let checked {
         records = try checked.map { name throws(AuthorityError) in try Self.renewable(name, in: work) }
       }
-      var prepared: [AuthorityWork.Prepared] = []
-      for record in records {
-        if let within, record.notAfter - work.now > within { continue }
-        prepared.append(try work.prepare(CertificateRequest(again: record, days: days), to: out))
+      records.removeAll { record in within.map { record.notAfter - work.now > $0 } ?? false }
+      var issued: [IssuedCertificate] = []
+      // Each has a folder open until it is issued, of which a process may have few.
+      for start in stride(from: 0, to: records.count, by: Self.atOnce) {
+        var prepared: [AuthorityWork.Prepared] = []
+        for record in records.dropFirst(start).prefix(Self.atOnce) {
+          prepared.append(try work.prepare(CertificateRequest(again: record, days: days), to: out))
+        }
+        try work.issue(prepared)
+        issued += prepared.map(\.issued)
       }
-      if !prepared.isEmpty { try work.issue(prepared) }
-      return prepared.map(\.issued)
+      return issued
     }
   }
+
+  /// Certificates that are signed, and issued, together.
+  private static var atOnce: Int { 100 }
 
   /// Revokes every certificate of a name that is not revoked yet, and signs a new list.
   public func revoke(

@@ -1,0 +1,224 @@
+import AgentRPC
+import EventLoop
+import Glibc
+import HostProtocol
+import Ports
+import RolloutModel
+import SSHTransport
+import Testing
+
+@testable import AgentService
+
+@Suite("The RPC door, through a real agent", .timeLimit(.minutes(5)))
+struct DoorTests {
+  /// A host program that answers nothing but greetings.
+  private static let greeter: @Sendable (FarConnection) async throws -> Void = { far in
+    var frames = FrameReader()
+    for try await piece in far.incoming {
+      frames.push(Array(piece.readableBytesView))
+      while let frame = try frames.next() {
+        guard case .request(.hello(let version)) = frame else { return }
+        try await far.write(
+          try Frame.reply(
+            .hello(
+              HostHello(
+                program: "1.2.3", version: version, bootID: "boot", architecture: "x86_64", privileged: true))
+          ).encoded())
+      }
+    }
+  }
+
+  private static let loop = Result { try EventLoop(name: "door-test") }
+
+  private static func settings(
+    _ agent: RunningAgent, as client: String = "ops", authority: String? = nil
+  ) -> RPCSettings {
+    let pair = agent.authority.pair(client)
+    return RPCSettings(
+      port: agent.port, authority: authority ?? agent.authority.root, certificate: pair.certificate,
+      key: pair.key)
+  }
+
+  /// Hands a door to `body` and closes it behind that.
+  private static func with<Value: Sendable>(
+    _ settings: RPCSettings, in scratch: Scratch, _ body: (RPCDoor) async throws -> Value
+  ) async throws -> Value {
+    let door = try RPCDoor(settings, loop: loop.get(), folder: scratch.path)
+    let result: Result<Value, any Error>
+    do { result = .success(try await body(door)) } catch { result = .failure(error) }
+    await door.close()
+    return try result.get()
+  }
+
+  private static func host(_ address: String = "127.0.0.1", port: Int? = nil) -> Host {
+    Host(name: "h1", address: address, port: port)
+  }
+
+  /// What comes back for a word at a tunnel's socket.
+  private static func said(at socket: String) async throws -> String {
+    let client = """
+      import socket, sys
+      s = socket.socket(socket.AF_UNIX)
+      s.settimeout(20)
+      s.connect(sys.argv[1])
+      try:
+          s.sendall(b"hello")
+          s.shutdown(1)
+          sys.stdout.write(s.makefile().read())
+      except (BrokenPipeError, ConnectionResetError):
+          pass
+      """
+    return try await run(["python3", "-c", client, socket]).output
+  }
+
+  private static func greeting(_ channel: any HostChannel) async throws -> Int? {
+    guard
+      case .hello(let hello) = try await channel.call(
+        .hello(version: hostProtocolVersion), within: .seconds(30))
+    else { return nil }
+    return hello.version
+  }
+
+  private static func failure(_ channel: any HostChannel) async -> DoorError? {
+    do throws(DoorError) {
+      _ = try await channel.call(.hello(version: hostProtocolVersion), within: .seconds(30))
+      return nil
+    } catch {
+      return error
+    }
+  }
+
+  /// Runs an agent behind which a host program answers.
+  private static func agent<Value: Sendable>(
+    tunnels: [Int] = [], _ body: @escaping @Sendable (RunningAgent) async throws -> Value
+  ) async throws -> Value {
+    let place = try Scratch()
+    let socket = place.file("host.sock")
+    return try await FarServer.with(.unix(socket), serve: greeter) { _ in
+      try await RunningAgent.with(configure: { configuration, _ in
+        configuration.hostSocket = socket
+        configuration.tunnels = tunnels
+      }) { try await body($0) }
+    }
+  }
+
+  @Test(
+    "A call is answered by the host program behind the agent, again and again, and after a pause",
+    arguments: ["127.0.0.1", "localhost"])
+  func calls(address: String) async throws {
+    try await Self.agent { agent in
+      try await Self.with(Self.settings(agent), in: agent.scratch) { door in
+        let channel = door.channel(to: Self.host(address))
+        for _ in 0..<3 { #expect(try await Self.greeting(channel) == hostProtocolVersion) }
+        await channel.close()
+        #expect(try await Self.greeting(channel) == hostProtocolVersion)
+        #expect(await channel.way()?.contains("\(agent.port)") == true)
+      }
+    }
+  }
+
+  @Test(
+    "Who is not a controller of the authority is refused, and nothing was asked",
+    arguments: ["foreign", "expired", "server", "plain"])
+  func strangers(client: String) async throws {
+    try await Self.agent { agent in
+      try await Self.with(Self.settings(agent, as: client), in: agent.scratch) { door in
+        let error = await Self.failure(door.channel(to: Self.host()))
+        #expect(error?.kind == .refused, "\(String(describing: error))")
+      }
+    }
+  }
+
+  @Test("An agent of another authority, or with another host's certificate, is not spoken to")
+  func impostors() async throws {
+    let authority = try await Authority.shared.value
+    try await authority.issue(
+      "elsewhere", "subjectAltName=DNS:elsewhere.example\nextendedKeyUsage=serverAuth")
+    try await RunningAgent.with(configure: { configuration, _ in
+      configuration.certificate = authority.pair("elsewhere").certificate
+      configuration.key = authority.pair("elsewhere").key
+    }) { agent in
+      for address in ["127.0.0.1", "localhost"] {
+        try await Self.with(Self.settings(agent), in: agent.scratch) { door in
+          let error = await Self.failure(door.channel(to: Self.host(address)))
+          #expect(error?.kind == .refused, "\(String(describing: error))")
+        }
+      }
+    }
+    try await Self.agent { agent in
+      let foreign = agent.authority.scratch.file("foreign-ca.pem")
+      try await Self.with(Self.settings(agent, authority: foreign), in: agent.scratch) { door in
+        #expect(await Self.failure(door.channel(to: Self.host()))?.kind == .refused)
+      }
+    }
+  }
+
+  @Test("An agent without a host program behind it can't be used, and one that is gone can't be reached")
+  func nobody() async throws {
+    let settings = try await RunningAgent.with { agent in
+      try await Self.with(Self.settings(agent), in: agent.scratch) { door in
+        #expect(await Self.failure(door.channel(to: Self.host()))?.kind == .unusable)
+      }
+      return Self.settings(agent)
+    }
+    try await Self.with(settings, in: try Scratch()) { door in
+      #expect(await Self.failure(door.channel(to: Self.host()))?.kind == .unreachable)
+    }
+  }
+
+  @Test(
+    "A tunnel leads to a port that the agent allows; where nobody listens the connection ends and the socket stays"
+  )
+  func tunnels() async throws {
+    let free = try await FarServer.with(.tcp, serve: FarServer.echo) { $0.port }
+    try await FarServer.with(.tcp, serve: FarServer.echo) { far in
+      try await Self.agent(tunnels: [far.port, free]) { agent in
+        try await Self.with(Self.settings(agent), in: agent.scratch) { door in
+          let channel = door.channel(to: Self.host())
+          for (port, answer) in [(far.port, "hello"), (free, "")] {
+            guard
+              case .tunnel(let socket, "127.0.0.1", port) = try await channel.insideRoute(
+                host: "127.0.0.1", port: port)
+            else {
+              Issue.record("no tunnel")
+              return
+            }
+            for _ in 0..<3 {
+              #expect(try await Self.said(at: socket) == answer)
+            }
+            #expect(access(socket, F_OK) == 0)
+          }
+          await #expect(throws: DoorError.self) { try await channel.insideRoute(host: "127.0.0.1", port: 22) }
+          await #expect(throws: DoorError.self) {
+            try await channel.insideRoute(host: "127.0.0.2", port: far.port)
+          }
+        }
+      }
+    }
+  }
+
+  @Test("Auto asks the agent as long as it answers, then SSH, and says why")
+  func auto() async throws {
+    let scratch = try Scratch()
+    var options = SSHOptions(hostProgram: "/bin/true")
+    options.configurationFile = try scratch.write("", to: "ssh_config")
+    options.connectWithin = .seconds(5)
+    let ssh = try SSHDoor(options: options, loop: Self.loop.get())
+    // Nobody listens there.
+    let port = try await FarServer.with(.tcp, serve: FarServer.echo) { $0.port }
+    let settings = try await Self.agent { agent in
+      try await Self.with(Self.settings(agent), in: agent.scratch) { door in
+        let channel = AutoDoor(rpc: door, ssh: ssh).channel(to: Self.host(port: port))
+        #expect(try await Self.greeting(channel) == hostProtocolVersion)
+        #expect(await channel.way()?.hasPrefix("RPC") == true)
+      }
+      return Self.settings(agent)
+    }
+    try await Self.with(settings, in: scratch) { door in
+      let channel = AutoDoor(rpc: door, ssh: ssh).channel(to: Self.host(port: port))
+      let error = await Self.failure(channel)
+      #expect(error?.message.contains(":\(port)") == true, "SSH's error: \(String(describing: error))")
+    }
+    await ssh.close()
+  }
+}
