@@ -11,23 +11,6 @@ import Testing
 
 @Suite("The RPC door, through a real agent", .timeLimit(.minutes(5)))
 struct DoorTests {
-  /// A host program that answers nothing but greetings.
-  private static let greeter: @Sendable (FarConnection) async throws -> Void = { far in
-    var frames = FrameReader()
-    for try await piece in far.incoming {
-      frames.push(Array(piece.readableBytesView))
-      while let frame = try frames.next() {
-        guard case .request(.hello(let version)) = frame else { return }
-        try await far.write(
-          try Frame.reply(
-            .hello(
-              HostHello(
-                program: "1.2.3", version: version, bootID: "boot", architecture: "x86_64", privileged: true))
-          ).encoded())
-      }
-    }
-  }
-
   private static let loop = Result { try EventLoop(name: "door-test") }
 
   private static func settings(
@@ -94,7 +77,7 @@ struct DoorTests {
   ) async throws -> Value {
     let place = try Scratch()
     let socket = place.file("host.sock")
-    return try await FarServer.with(.unix(socket), serve: greeter) { _ in
+    return try await FarServer.with(.unix(socket), serve: FarServer.greeter) { _ in
       try await RunningAgent.with(configure: { configuration, _ in
         configuration.hostSocket = socket
         configuration.tunnels = tunnels
@@ -109,9 +92,13 @@ struct DoorTests {
     try await Self.agent { agent in
       try await Self.with(Self.settings(agent), in: agent.scratch) { door in
         let channel = door.channel(to: Self.host(address))
-        for _ in 0..<3 { #expect(try await Self.greeting(channel) == hostProtocolVersion) }
+        for _ in 0..<3 {
+          let answered = try await Self.greeting(channel)
+          #expect(answered == hostProtocolVersion)
+        }
         await channel.close()
-        #expect(try await Self.greeting(channel) == hostProtocolVersion)
+        let answered = try await Self.greeting(channel)
+        #expect(answered == hostProtocolVersion)
         #expect(await channel.way()?.contains("\(agent.port)") == true)
       }
     }
@@ -184,7 +171,8 @@ struct DoorTests {
               return
             }
             for _ in 0..<3 {
-              #expect(try await Self.said(at: socket) == answer)
+              let said = try await Self.said(at: socket)
+              #expect(said == answer)
             }
             #expect(access(socket, F_OK) == 0)
           }
@@ -209,7 +197,8 @@ struct DoorTests {
     let settings = try await Self.agent { agent in
       try await Self.with(Self.settings(agent), in: agent.scratch) { door in
         let channel = AutoDoor(rpc: door, ssh: ssh).channel(to: Self.host(port: port))
-        #expect(try await Self.greeting(channel) == hostProtocolVersion)
+        let answered = try await Self.greeting(channel)
+        #expect(answered == hostProtocolVersion)
         #expect(await channel.way()?.hasPrefix("RPC") == true)
       }
       return Self.settings(agent)

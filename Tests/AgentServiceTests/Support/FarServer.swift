@@ -1,3 +1,4 @@
+import HostProtocol
 import NIOCore
 import NIOPosix
 import Testing
@@ -73,6 +74,23 @@ struct FarServer: Sendable {
       try? await listener.channel.close()
       while let _ = try? await group.next() {}
       return try result.get()
+    }
+  }
+
+  /// A host program that answers nothing but greetings.
+  static let greeter: @Sendable (FarConnection) async throws -> Void = { far in
+    var frames = FrameReader()
+    for try await piece in far.incoming {
+      frames.push(Array(piece.readableBytesView))
+      while let frame = try frames.next() {
+        guard case .request(.hello(let version)) = frame else { return }
+        try await far.write(
+          try Frame.reply(
+            .hello(
+              HostHello(
+                program: "1.2.3", version: version, bootID: "boot", architecture: "x86_64", privileged: true))
+          ).encoded())
+      }
     }
   }
 
