@@ -192,10 +192,13 @@ class RPCDoor(RolloutTest):
         self.assertEqual(self.owners(self.own("ssh")), {"green"})
         self.assertEqual(clients.failed, [])
 
-    def test_4_hosts_whose_agents_are_down_are_upgraded_over_ssh(self) -> None:
+    def test_4_a_host_whose_agent_is_down_is_asked_over_ssh_and_upgraded_once_it_is_back(self) -> None:
         self.site.on_host("h1", "systemctl", "stop", "switchyard-agent-green.service")
         outcome = self.site.roll_out(self.own("auto"), "own-3", at_once())
-        # The old side does not answer, so that there would be no way back: that host fails, over SSH, and the other goes by RPC.
+        self.assertNotEqual(outcome.code, PROMOTED, outcome.said)
+        reasons = {host["host"]: host["reason"] for host in self.site.status()["hosts"]}
+        # Only the host itself knows that: it was asked.
+        self.assertIn("no way back", reasons["h1"], outcome.said)
         self.site.on_host("h1", "systemctl", "start", "switchyard-agent-green.service")
         time.sleep(1)
         outcome = self.site.roll_out(self.own("auto"), "own-3", at_once())
