@@ -9,15 +9,16 @@ struct WatchedTime: Sendable {
   private var watched = Span.zero
   private var hasSlept = false
 
-  /// What a round may take beside its interval and its probes' timeout.
+  /// What a round may take beside its interval and its probes.
   private static let slack = Span.seconds(5)
   /// More than this is not what is asked of the host between two rounds: a few requests, and connections for them.
   private static let longestChecks = Span.seconds(90)
 
-  /// Nothing is watched yet.
+  /// Nothing is watched yet. A probe may wait for its turn for a timeout, be asked for one, and see a tunnel's fate for half of
+  /// one: where many hosts hang at once, all of that happens, and it must not be taken for a sleep.
   init(_ gate: Gate, began: Moment) {
     longestRound = Span(
-      milliseconds: gate.interval.milliseconds + gate.timeout.milliseconds + Self.slack.milliseconds)
+      milliseconds: gate.interval.milliseconds + 3 * gate.timeout.milliseconds + Self.slack.milliseconds)
     lookedAt = began
   }
 
