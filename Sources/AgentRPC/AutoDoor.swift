@@ -64,6 +64,7 @@ private actor AutoHostChannel: HostChannel {
   /// As clients come, who may need a jump host: that is what SSH's configuration knows.
   func outsideRoute(port: Int) async throws(DoorError) -> ProbeRoute {
     do throws(DoorError) { return try await ssh.outsideRoute(port: port) } catch {
+      // Hosts without SSH have no jump hosts either: the agent's own address it is.
       return try await rpc.outsideRoute(port: port)
     }
   }
