@@ -40,6 +40,8 @@ public struct AgentRecord: Hashable, Sendable, Codable {
   public var refused: [Digest]
   /// The last release that was promoted.
   public var lastGood: IdentifiedRelease?
+  /// The lowest version that may be brought here: the highest one that a rollout has named so far.
+  public var floor: Version?
 
   /// The most refused releases that are remembered.
   static let refusedLimit = 64
@@ -75,6 +77,12 @@ public struct AgentRecord: Hashable, Sendable, Codable {
     guard !refused.contains(release) else { return }
     refused.append(release)
     refused.removeFirst(max(0, refused.count - AgentRecord.refusedLimit))
+  }
+
+  /// A floor only rises.
+  mutating func raiseFloor(to version: Version?) {
+    guard let version else { return }
+    if floor.map({ $0.isBelow(version) }) ?? true { floor = version }
   }
 
   /// Whether connections may still be open to a side that lost traffic.

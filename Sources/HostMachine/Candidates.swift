@@ -114,6 +114,11 @@ extension HostMachine {
         "\(release.manifest.version) (\(release.digest.short)) was rolled back on this host before",
         hint: "a person may allow it again: switchyard hosts clear")
     }
+    if let obstacle = HostFloor(version: record.floor, lastGood: record.lastGood?.digest).obstacle(release) {
+      throw HostFailure(
+        .refusedRelease, "agent \(agent): \(obstacle)",
+        hint: "roll out a later version; a person may lift the floor: switchyard hosts clear")
+    }
   }
 
   func checkNotQuarantined(_ record: AgentRecord) throws(HostFailure) {

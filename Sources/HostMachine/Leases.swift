@@ -36,6 +36,7 @@ extension HostMachine {
     let now = now
     let effects = change { record in
       record.setup = request.setup
+      record.raiseFloor(to: request.setup.floor)
       if record.lease?.key.controller != request.controller { record.epoch &+= 1 }
       record.lease = HeldLease(
         key: LeaseKey(controller: request.controller, epoch: record.epoch), holder: request.holder,

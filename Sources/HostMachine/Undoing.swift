@@ -8,6 +8,8 @@ struct Undo: Sendable {
   var then: AfterUndo
   /// Whether it's undone because no confirm came, which is not the release's fault.
   var isUnconfirmed = false
+  /// The controller that ordered it.
+  var orderedBy: String?
 }
 
 enum AfterUndo: Sendable {
@@ -42,7 +44,8 @@ extension HostMachine {
         .flipGone, "the latest flip of agent \(agent) is not \(escapedForTerminal(name))",
         hint: "look at the host again")
     }
-    return try rollBack(flip, Undo(reason: reason, refuse: refuse, then: .answer(.status)))
+    return try rollBack(
+      flip, Undo(reason: reason, refuse: refuse, then: .answer(.status), orderedBy: key.controller))
   }
 
   mutating func rollback(_ reason: String, _ takeOver: Bool) throws(HostFailure) -> [HostEffect] {
@@ -111,6 +114,8 @@ extension HostMachine {
       record.flip?.phase = .reverting
       record.flip?.reason = undo.reason
       if undo.isUnconfirmed { record.flip?.isUnconfirmed = true }
+      // An undo that the host has begun by itself stays its own, whoever asks for it next.
+      if flip.phase != .reverting { record.flip?.orderedBy = undo.orderedBy }
       // Should this be cut off; its end says otherwise.
       record.retry = HostDeadline(now, plus: HostMachine.retryAfter)
       if undo.refuse { record.refuse(flip.release) }

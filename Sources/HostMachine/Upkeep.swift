@@ -190,6 +190,8 @@ extension HostMachine {
       record.quarantine = nil
       record.retry = nil
       record.refused = []
+      // That of the rollout at hand, which says what it wants itself, stays.
+      record.floor = record.lease == nil ? nil : record.setup.floor
       // A revert that could not be done: a person accepts the side that has traffic.
       if record.flip?.phase == .reverting { record.flip?.phase = .promoted }
     }

@@ -196,6 +196,7 @@ extension AgentRecord {
       ],
       adopted: seen.adopted, flip: flip, retained: retained,
       lease: lease.flatMap { $0.remaining(at: now) > .zero ? $0.lease(at: now) : nil },
-      lastLease: lastLease, quarantine: quarantine, refused: refused, lastLines: lastLines)
+      lastLease: lastLease, quarantine: quarantine, refused: refused, floor: floor,
+      lastGood: lastGood?.digest, lastLines: lastLines)
   }
 }

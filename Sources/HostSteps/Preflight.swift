@@ -67,6 +67,9 @@ extension StepRunner {
     if status.refused.contains(release.digest), plan.again == nil, !known.again {
       problems.append("this release was rolled back here before (--again --reason TEXT tries it once more)")
     }
+    if let obstacle = status.floorObstacle(release), plan.again == nil, !known.again {
+      problems.append("\(obstacle) (--again --reason TEXT goes below it)")
+    }
     if let lease = status.lease, plan.takeOver == nil, !lease.reason.hasPrefix("rollout \(plan.id)") {
       problems.append("\(lease.holder) is changing this agent here: \(lease.reason)")
     }

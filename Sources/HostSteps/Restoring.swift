@@ -106,6 +106,7 @@ extension StepRunner {
       case .confirmed: return .confirmed(bootID: status.bootID, invocation: unit?.invocation ?? "")
       case .promoted: return .promoted
       case .reverting: throw StepFailure(.changed, "the host is undoing the flip: \(reason)")
+      case .reverted where flip.orderedBy != nil: return .undoneByOrder(reason: reason)
       case .reverted: return .undone(unconfirmed: flip.isUnconfirmed, reason: reason)
       }
     }

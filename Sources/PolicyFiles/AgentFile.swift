@@ -37,21 +37,40 @@ extension Shape where Value == AgentDefinition {
     let place = PlacementFields(folder: folder)
     let checks = CheckFields()
     let door = DoorFields(folder: folder)
+    let floor = Field<Version?>.optional("floor", "the lowest version that may be brought to a host", .floor)
     return .record(
       "an agent file",
-      program.descriptions + place.descriptions + checks.descriptions + door.descriptions
+      program.descriptions + place.descriptions + checks.descriptions + door.descriptions + [
+        floor.description
+      ]
     ) { record in
       let program = program.read(record)
       let place = place.read(record, agent: program?.name)
       let checks = checks.read(record)
       let door = door.read(record, publicPort: place?.publicPort, dependencies: checks?.dependencies ?? [])
-      guard let program, let place, let checks, let door else { return nil }
+      let floor = record.read(floor)
+      guard let program, let place, let checks, let door, let floor else { return nil }
       return AgentDefinition(
         name: program.name, user: program.user, strip: program.strip, exec: program.exec, args: program.args,
         environment: program.environment, slots: place.slots, publicPort: place.publicPort,
         traffic: place.traffic,
         drain: place.drain, concurrent: place.concurrent, unitTemplate: place.unit, adopt: place.adopt,
-        health: checks.health, dependencies: checks.dependencies, rpc: door)
+        health: checks.health, dependencies: checks.dependencies, rpc: door, floor: floor)
+    }
+  }
+}
+
+extension Shape where Value == Version {
+  /// A version that others can be compared with.
+  static var floor: Shape {
+    Shape<String>.text("floor", upTo: 64).map { text, node, diagnostics in
+      guard let version = Version(text), version.number != nil else {
+        diagnostics.report(
+          node.place, "floor is \(quoted(text)), no version that others can be compared with",
+          "write one that begins with a number, as 1.4.2")
+        return nil
+      }
+      return version
     }
   }
 }

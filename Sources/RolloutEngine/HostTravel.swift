@@ -132,13 +132,16 @@ extension RolloutEngine {
       } else {
         hosts[host].known.flip = flip
         hosts[host].touched = true
-        hosts[host].setbacks += 1
-        guard hosts[host].setbacks <= Self.mostSetbacks else {
-          giveUp(host, StepFailure(.host, "the host names ever later flips, at last \(flip)"), refuse: false)
-          return
-        }
+        guard bearSetback(host, "the host names ever later flips, at last \(flip)") else { return }
         perform(host, .reconcile, after: backoff(1))
       }
+    case .undoneByOrder(let why):
+      // Whether the release was to blame is what the one who ordered it has judged: where it was, the host refuses it now.
+      guard bearSetback(host, "the flip is undone by other controllers again and again: \(why)") else {
+        return
+      }
+      hosts[host].reason = "begun anew: \(why)"
+      returnToPending(host)
     case .undone(let unconfirmed, let why):
       if unconfirmed, hosts[host].unconfirmed < Self.mostUnconfirmed {
         // The controller's failure, not the release's: no budget is spent.
@@ -153,6 +156,14 @@ extension RolloutEngine {
       end(host, .quarantined)
       charge(host)
     }
+  }
+
+  /// Counts one more time that a host is not as it should be by nobody's fault here; false where that was once too often.
+  private mutating func bearSetback(_ host: Int, _ why: String) -> Bool {
+    hosts[host].setbacks += 1
+    guard hosts[host].setbacks > Self.mostSetbacks else { return true }
+    giveUp(host, StepFailure(.host, why), refuse: false)
+    return false
   }
 
   private mutating func promote(_ host: Int) {

@@ -32,6 +32,8 @@ public struct AgentDefinition: Hashable, Sendable, Codable {
   public var dependencies: [Dependency]
   /// The way to hosts through their agents; nil where it is always SSH.
   public var rpc: RPCDoorChoice?
+  /// The lowest version that may be brought to a host; nil where any may.
+  public var floor: Version?
 
   /// A definition from its parts.
   public init(
@@ -39,7 +41,7 @@ public struct AgentDefinition: Hashable, Sendable, Codable {
     environment: [EnvironmentVariable],
     slots: SlotPorts, publicPort: Int, traffic: TrafficDriver, drain: Span, concurrent: Bool,
     unitTemplate: String?, adopt: Adoption?, health: [ProbeDefinition], dependencies: [Dependency],
-    rpc: RPCDoorChoice? = nil
+    rpc: RPCDoorChoice? = nil, floor: Version? = nil
   ) {
     self.name = name
     self.user = user
@@ -57,6 +59,7 @@ public struct AgentDefinition: Hashable, Sendable, Codable {
     self.health = health
     self.dependencies = dependencies
     self.rpc = rpc
+    self.floor = floor
   }
 }
 

@@ -102,7 +102,7 @@ public struct VersionBound: Hashable, Sendable, Codable, CustomStringConvertible
     return parts(of: text[start...].prefix(while: { $0.isASCII && $0.isNumber }))
   }
 
-  private static func parts(of text: some StringProtocol) -> [Int]? {
+  static func parts(of text: some StringProtocol) -> [Int]? {
     let pieces = text.split(separator: ".", omittingEmptySubsequences: false)
     guard !pieces.isEmpty, pieces.count <= 8 else { return nil }
     var parts: [Int] = []
@@ -114,7 +114,7 @@ public struct VersionBound: Hashable, Sendable, Codable, CustomStringConvertible
     return parts
   }
 
-  private static func order(_ left: [Int], _ right: [Int]) -> Int {
+  static func order(_ left: [Int], _ right: [Int]) -> Int {
     for place in 0..<max(left.count, right.count) {
       let a = place < left.count ? left[place] : 0
       let b = place < right.count ? right[place] : 0

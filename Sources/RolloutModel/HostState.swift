@@ -16,6 +16,8 @@ public struct AgentSetup: Hashable, Sendable, Codable {
   public var health: [ProbeDefinition]
   /// The inventory's name of the host, for `{{ host }}`.
   public var host: String
+  /// The lowest version that may be brought to the host; nil where any may.
+  public var floor: Version?
 
   /// The setup of an agent on one host.
   public init(agent: AgentDefinition, host: String) {
@@ -26,6 +28,7 @@ public struct AgentSetup: Hashable, Sendable, Codable {
     drain = agent.drain
     adopt = agent.adopt
     health = agent.health
+    floor = agent.floor
     self.host = host
   }
 
@@ -123,11 +126,15 @@ public struct FlipRecord: Hashable, Sendable, Codable {
   /// Whether it was undone for want of a confirm (by the deadline, or at a boot before it): that blames the controller, not
   /// the release.
   public var isUnconfirmed: Bool
+  /// The controller that ordered the undo; nil where it was not undone, or by the host itself, or by a person at the host. An
+  /// order says nothing of the release: whoever gave it has judged.
+  public var orderedBy: String?
 
   /// A record from its parts.
   public init(
     flip: String, epoch: UInt64, from: Side?, to: Side, release: Digest, bootID: String, invocation: String,
-    deadline: Moment, phase: FlipPhase, reason: String? = nil, isUnconfirmed: Bool = false
+    deadline: Moment, phase: FlipPhase, reason: String? = nil, isUnconfirmed: Bool = false,
+    orderedBy: String? = nil
   ) {
     self.flip = flip
     self.epoch = epoch
@@ -140,6 +147,7 @@ public struct FlipRecord: Hashable, Sendable, Codable {
     self.phase = phase
     self.reason = reason
     self.isUnconfirmed = isUnconfirmed
+    self.orderedBy = orderedBy
   }
 }
 
@@ -227,6 +235,10 @@ public struct AgentStatus: Hashable, Sendable, Codable {
   public var quarantine: String?
   /// Releases that a gate or a person rolled back here.
   public var refused: [Digest]
+  /// The lowest version that may be brought to this host, `lastGood` aside; nil where any may.
+  public var floor: Version?
+  /// The release that was promoted last; nil where none was.
+  public var lastGood: Digest?
   /// The last lines of the unit that this answer is about, where it failed, escaped for a terminal.
   public var lastLines: [String]
 
@@ -235,7 +247,7 @@ public struct AgentStatus: Hashable, Sendable, Codable {
     bootID: String, now: Moment, owner: Side?, disturbance: String?, slots: [SlotStatus],
     adopted: UnitStatus?,
     flip: FlipRecord?, retained: Side?, lease: Lease?, lastLease: IssuedLease?, quarantine: String?,
-    refused: [Digest],
+    refused: [Digest], floor: Version? = nil, lastGood: Digest? = nil,
     lastLines: [String]
   ) {
     self.bootID = bootID
@@ -250,11 +262,18 @@ public struct AgentStatus: Hashable, Sendable, Codable {
     self.lastLease = lastLease
     self.quarantine = quarantine
     self.refused = refused
+    self.floor = floor
+    self.lastGood = lastGood
     self.lastLines = lastLines
   }
 
   /// The status of a slot; nil where the answer lacks it.
   public func slot(_ slot: Slot) -> SlotStatus? { slots.first(where: { $0.slot == slot }) }
+
+  /// Why a release may not be brought here, by the host's floor; nil where it may.
+  public func floorObstacle(_ release: IdentifiedRelease) -> String? {
+    HostFloor(version: floor, lastGood: lastGood).obstacle(release)
+  }
 
   /// The release that new connections reach; nil for an adopted agent or none.
   public var liveRelease: IdentifiedRelease? { owner?.slot.flatMap { self.slot($0)?.release } }
@@ -356,7 +375,7 @@ public struct HostFailure: Error, Hashable, Sendable, Codable {
     case cannotRestore
     /// The host is quarantined.
     case quarantined
-    /// The release was rolled back here before.
+    /// The release was rolled back here before, or its version is below the host's floor.
     case refusedRelease
     /// The slot lost traffic a short time ago: connections that are open may still use it.
     case draining

@@ -193,6 +193,9 @@ public enum HostStanding: Hashable, Sendable, Codable {
   case ahead(flip: String, tries: Int, isOver: Bool)
   /// The host has undone the flip by itself, because no confirm came (`unconfirmed`) or because the candidate failed.
   case undone(unconfirmed: Bool, reason: String)
+  /// Another controller of this rollout had the flip undone, one that went on from a copy of the journal or from a later state
+  /// of it.
+  case undoneByOrder(reason: String)
   /// The host can't undo it.
   case quarantined(reason: String)
 }

@@ -140,6 +140,12 @@ final class Judge {
     if host[side].release?.digest != recorded {
       fail(.digest, "h\(host.index): \(slot.rawValue) starts another release than is recorded")
     }
+    if let floor = host.floor, let release = host[side].release,
+      release.digest != host.disk?.lastGood?.digest,
+      release.manifest.version.isBelow(floor)
+    {
+      fail(.floor, "h\(host.index): \(release.manifest.version) starts below the floor \(floor)")
+    }
     if host[side].release?.digest == newDigest, host.disk?.refused.contains(newDigest) == true,
       host.disk?.owner != side
     {
@@ -281,7 +287,10 @@ final class Judge {
     _ host: SimulatedHost, _ order: AgentOrder, _ answer: AgentAnswer, before: AgentRecord?,
     by controller: SimulatedController
   ) {
-    if case .clear = order { seen[host.index].isPermitted = false }
+    if case .clear = order {
+      seen[host.index].isPermitted = false
+      if case .status = answer { host.floor = nil }
+    }
     guard let key = order.key, let lease = before?.lease, lease.key != key else { return }
     // An overdue undo comes before anything that is asked.
     guard before?.flip?.phase != .armed, before?.flip?.phase != .reverting else { return }

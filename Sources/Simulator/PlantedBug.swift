@@ -24,6 +24,8 @@ public enum PlantedBug: String, CaseIterable, Sendable {
   case epochIgnored
   /// The host forgets what was refused.
   case refusalForgotten
+  /// The host forgets its floor.
+  case floorForgotten
   /// The host's record is not made durable.
   case recordNotPersisted
   /// The revert timer is not armed.
@@ -36,4 +38,8 @@ public enum PlantedBug: String, CaseIterable, Sendable {
   case retainedStopped
   /// The guard does not look at the firewall.
   case guardAsleep
+  /// A commit that was torn by a loss of power is taken as far as it is whole.
+  case halfCommitTaken
+  /// The host's record is put into its place before its bytes are on the disk.
+  case recordNotFlushed
 }

@@ -11,6 +11,7 @@ public enum Promise: Int, CaseIterable, Sendable {
   case budget = 9
   case waves = 10
   case digest = 11
+  case floor = 12
   case refusal = 13
   case epoch = 14
   case unconfirmed = 15
@@ -39,6 +40,7 @@ public enum Promise: Int, CaseIterable, Sendable {
     case .budget: "Once a budget is breached, no further host starts."
     case .waves: "A wave starts only after the one before has soaked."
     case .digest: "What runs in a slot is the release that is recorded for it, and was staged."
+    case .floor: "No version below the host's floor is started, the recorded last good one aside."
     case .refusal:
       "A release that was rolled back on a host is not tried there again without a person saying so."
     case .epoch: "A command whose key is not the lease's changes nothing."

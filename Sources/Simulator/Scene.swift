@@ -10,6 +10,8 @@ struct Scene {
   let behaviour: Behaviour
   /// Hosts of a thousand on which the new release misbehaves.
   let share: Int
+  /// Whether some hosts have a floor above the new release.
+  let hasFloors: Bool
 
   /// Why a scene can't be made: an error of this module.
   struct Unmakable: Error {}
@@ -32,7 +34,7 @@ struct Scene {
     return Scene(
       plan: plan, old: old, new: new,
       behaviour: isGood ? .good : ill[Int(dice.number(0...Int64(kinds - 1)))],
-      share: [1000, 1000, 500, 100][Int(dice.number(0...3))])
+      share: [1000, 1000, 500, 100][Int(dice.number(0...3))], hasFloors: !isPlain && dice.permille(50))
   }
 
   /// A study's own policy and hosts.
@@ -40,7 +42,7 @@ struct Scene {
     let (plan, old, new) = try plan(study.policy, hosts: study.hosts)
     return Scene(
       plan: plan, old: old, new: new, behaviour: study.illness?.kind.behaviour ?? .good,
-      share: study.illness?.permille ?? 0)
+      share: study.illness?.permille ?? 0, hasFloors: false)
   }
 
   private static func plan(
@@ -120,6 +122,11 @@ struct Scene {
     for host in hosts {
       if host !== first { host.takeOn(first, AgentSetup(agent: plan.agent, host: "h\(host.index)")) }
       host.isIll = behaviour != .good && dice.permille(share)
+      // An earlier rollout, since rolled back, may have said that nothing as old as this release shall come here again.
+      if hasFloors, dice.permille(300), let floor = Version("2.1.0") {
+        host.floor = floor
+        host.disk?.floor = floor
+      }
       host.behaviours = [old.digest: .good, new.digest: host.isIll ? behaviour : .good]
     }
   }

@@ -106,6 +106,10 @@ final class SimulatedController: @unchecked Sendable {
         world.onKill(self)
         return
       }
+      if !isDead, !isOverruled, world.strikes(.powerLost) {
+        losePower(writing: entries)
+        return
+      }
       // A commit may have become durable although nobody lived to hear of it.
       guard !isDead || world.dice.permille(500) else { return }
       journal.append(entries)
@@ -115,6 +119,26 @@ final class SimulatedController: @unchecked Sendable {
       act(machine.handle(.committed))
       if killed == .afterItsEffectsBegan || world.strikes(.controllerKilled) { world.onKill(self) }
     }
+  }
+
+  /// The machine's power goes while a commit is being written: of that there is all afterwards, or nothing.
+  private func losePower(writing entries: [JournalEntry]) {
+    world.note("the machine of the controller \(identity.id) loses its power")
+    do {
+      let left = PowerLoss.remains(of: try CommitFrames.bytes(of: entries), &world.dice)
+      let found = try CommitFrames.read(left)
+      if found.isWhole, found.entries != entries {
+        world.judge.fail(.replay, "a commit is read otherwise than it was written")
+      }
+      let isTaken = found.isWhole || world.bugs.contains(.halfCommitTaken)
+      if isTaken, !found.entries.isEmpty {
+        journal.append(found.entries)
+        world.judge.appended(found.entries)
+      }
+    } catch {
+      world.judge.fail(.replay, "a commit can't be read: \(error)")
+    }
+    world.onKill(self)
   }
 
   private func begin(_ effect: RolloutEffect) {

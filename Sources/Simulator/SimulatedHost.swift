@@ -27,6 +27,8 @@ final class SimulatedHost {
   var disk: AgentRecord? {
     didSet { world.judge.touched(self) }
   }
+  /// A loss of power has left no record that can be read.
+  private var isRecordTorn = false
   var store: Set<Digest> = []
   var written: [Slot: IdentifiedRelease] = [:]
   var traffic: Side? {
@@ -37,6 +39,8 @@ final class SimulatedHost {
   private var units: [Side: Unit] = [:]
   private var boots = 1
   private var starts = 0
+  /// What an earlier rollout has made this host's floor.
+  var floor: Version?
   /// Whether the new release is bad here.
   var isIll = false
   /// When clients first got the new release.
@@ -112,9 +116,11 @@ final class SimulatedHost {
       isInOperation = false
       world.judge.look(at: self)
     }
+    guard !isRecordTorn else { return .failed(HostFailure(.system, "the agent's state is damaged")) }
     var record = disk
     if world.bugs.contains(.epochIgnored) { record?.overlook(order) }
     if world.bugs.contains(.refusalForgotten) { record?.refused = [] }
+    if world.bugs.contains(.floorForgotten) { record?.floor = nil }
     var machine = HostMachine(agent: agent, record: record, now: clock)
     var event = HostEvent.order(order)
     for _ in 0..<100 {
@@ -126,7 +132,10 @@ final class SimulatedHost {
           world.note("h\(index) the host program is killed before \(effect.word)")
           return nil
         }
-        do throws(HostFailure) { event = .outcome(try execute(effect)) } catch {
+        do throws(HostFailure) {
+          event = .outcome(try execute(effect))
+          guard isUp else { return nil }
+        } catch {
           if case .persist = effect { event = .notRecorded(error) } else { event = .failed(error) }
           break
         }
@@ -174,6 +183,7 @@ final class SimulatedHost {
 
   private func persist(_ record: AgentRecord) {
     if world.bugs.contains(.recordNotPersisted), record.flip?.phase == .armed { return }
+    if world.strikes(.hostPowerLost), !losePower(writing: record) { return }
     world.judge.persisted(self, from: disk, to: record)
     if let flip = record.flip, flip != disk?.flip {
       world.note("h\(index) flip \(flip.flip) is \(flip.phase.rawValue): \(flip.reason ?? "")")
@@ -307,7 +317,10 @@ final class SimulatedHost {
   }
 
   var agentStatus: AgentStatus {
-    if let disk { return disk.status(observation, at: clock) }
+    if var record = disk {
+      if world.bugs.contains(.floorForgotten) { record.floor = nil }
+      return record.status(observation, at: clock)
+    }
     return AgentStatus(
       bootID: bootID, now: clock.moment, owner: traffic, disturbance: nil,
       slots: Slot.allCases.map { SlotStatus(slot: $0, release: nil, unit: status(Side($0))) }, adopted: nil,
@@ -315,6 +328,21 @@ final class SimulatedHost {
   }
 
   // MARK: Faults
+
+  /// The power goes while a record is being written. Whether that is in its place afterwards.
+  private func losePower(writing record: AgentRecord) -> Bool {
+    world.note("h\(index) loses its power")
+    defer { reboot(after: world.dice.number(2_000...90_000)) }
+    do {
+      let isFlushed = !world.bugs.contains(.recordNotFlushed)
+      let found = try RecordWriting.found(record, isFlushed: isFlushed, &world.dice)
+      isRecordTorn = found == .unreadable
+      return found == .new
+    } catch {
+      world.judge.fail(.twice, "h\(index): a record can't be written: \(error)")
+      return false
+    }
+  }
 
   /// An orderly or disorderly end of the host, and a new boot some time later.
   func reboot(after downtime: Int64) {

@@ -118,7 +118,8 @@ public struct Simulation {
     plan = scene.plan
     let judge = Judge(
       plan: scene.plan, enginePlan: scene.plan.with(bugs: bugs), newDigest: scene.new.digest,
-      isOnlyShared: scene.behaviour == .good && Set(faults.kinds).isSubset(of: Faults.shared))
+      isOnlyShared: scene.behaviour == .good && !scene.hasFloors
+        && Set(faults.kinds).isSubset(of: Faults.shared))
     world = SimulatedWorld(
       seed: self.dice.next(), faults: faults, bugs: bugs, judge: judge, isTraced: options.isTraced)
     world.killPoint = options.killPoint

@@ -46,7 +46,7 @@ public struct Faults: Sendable {
   public enum Kind: Int, CaseIterable, Sendable {
     case connectionLost, connectionRefused, hostCut, hostReboot, programKilled, firewallFlush, firewallDrop,
       effectFails, requestTwice, controllerKilled, controllerStopped, commitFails, sideDies, dependencyDown,
-      operatorActs, portTaken, diskFull
+      operatorActs, portTaken, diskFull, powerLost, hostPowerLost
   }
 
   private var rates = [Int](repeating: 0, count: Kind.allCases.count)
@@ -55,7 +55,9 @@ public struct Faults: Sendable {
   public init() {}
 
   /// Those that strike what all hosts share, and no host by itself.
-  static let shared: Set<Kind> = [.dependencyDown, .controllerKilled, .controllerStopped, .commitFails]
+  static let shared: Set<Kind> = [
+    .dependencyDown, .controllerKilled, .controllerStopped, .commitFails, .powerLost,
+  ]
 
   /// The kinds that may strike.
   public var kinds: [Kind] { Kind.allCases.filter { self[$0] > 0 } }

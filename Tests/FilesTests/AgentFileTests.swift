@@ -118,6 +118,30 @@ struct AgentFileTests {
     #expect(error?.description.contains(said) == true, "\(error?.description ?? "")")
   }
 
+  @Test("a floor is a version that others can be compared with")
+  func readsFloor() throws {
+    let least = Self.least + "health: [{tcp: true}]\n"
+    #expect(try Self.parse(least).floor == nil)
+    #expect(try Self.parse(least + "floor: 1.4.2").floor == Version("1.4.2"))
+    #expect(try Self.parse(least + "floor: v1.4.2-rc1").floor == Version("v1.4.2-rc1"))
+    for wrong in ["latest", "''", "[1]", "'1 4'", "1..2", "v"] {
+      let error = #expect(throws: FileProblems.self) { try Self.parse(least + "floor: \(wrong)") }
+      #expect(error?.description.contains("floor") == true, "\(wrong)")
+    }
+  }
+
+  @Test(
+    "Versions are compared by their numbers, and pre-releases come before what they lead to",
+    arguments: [
+      ("1.4.1", "1.4.2", true), ("1.4.2", "1.4.2", false), ("1.4.10", "1.4.9", false), ("2", "1.9", false),
+      ("1.4", "1.4.0", false), ("v1.4.1", "1.4.2", true), ("1.4.2-rc1", "1.4.2", true),
+      ("1.4.2~beta", "1.4.2", true), ("1.4.2+build7", "1.4.2", false), ("1.4.2", "1.4.2-rc1", false),
+      ("1.4.2-rc1", "1.4.2-rc2", false), ("nightly", "0.1", true), ("99999999999999999999", "1", true),
+    ])
+  func versionOrder(version: String, floor: String, isBelow: Bool) throws {
+    #expect(try #require(Version(version)).isBelow(try #require(Version(floor))) == isBelow)
+  }
+
   @Test("an agent that can't run twice is read; the plan refuses it")
   func readsNotConcurrent() throws {
     #expect(try Self.parse(Self.least + "concurrent: false\nhealth: [{tcp: 9000}]").concurrent == false)

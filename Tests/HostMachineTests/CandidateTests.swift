@@ -59,6 +59,41 @@ import Testing
     #expect(host.disk?.staged == nil)
   }
 
+  @Test(
+    "what is below the highest floor that the host was told is neither staged nor started, the last good release aside"
+  )
+  func belowTheFloor() {
+    var host = PretendHost.withCandidate()
+    _ = host.run(Orders.discard(.green))
+    _ = host.run(Orders.acquire(floor: "2.0.1"))
+    _ = host.run(Orders.acquire(floor: "1.5"))
+    _ = host.run(Orders.acquire())
+    #expect(host.disk?.floor == Version("2.0.1"))
+    let before = host
+    #expect(host.run(.stage(Orders.key, Orders.second)).code == .refusedRelease)
+    #expect(host.run(.stageEnd(Orders.key, Orders.second)).code == .refusedRelease)
+    #expect(host.run(Orders.start(.green, Orders.second)).code == .refusedRelease)
+    #expect(host.isUntouched(since: before))
+    #expect(host.run(Orders.start(.green, Orders.first)).code == nil, "it was promoted last")
+    _ = host.run(Orders.discard(.green))
+    #expect(host.run(Orders.start(.green, Orders.release("2.0.1", "3"))).code == nil)
+  }
+
+  @Test(
+    "an undo goes below the floor; a person lifts what the host remembers, not what the rollout at hand wants"
+  )
+  func liftedFloor() {
+    var host = PretendHost.flipped()
+    _ = host.run(Orders.acquire(floor: "2"))
+    #expect(host.run(.revert(Orders.key, flip: "f", reason: "sick", refuse: false)) == .status)
+    #expect(host.traffic == .blue)
+    _ = host.run(.clear)
+    #expect(host.disk?.floor == Version("2"))
+    _ = host.run(.release(Orders.key))
+    _ = host.run(.clear)
+    #expect(host.disk?.floor == nil)
+  }
+
   @Test func aForeignUnitIsLeftAlone() {
     var host = PretendHost.withCandidate()
     host.green.active = true

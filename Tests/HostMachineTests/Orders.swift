@@ -8,12 +8,12 @@ enum Orders {
   static let first = release("1.0.0", "1")
   static let second = release("2.0.0", "2")
 
-  static func definition(adopt: Adoption? = nil) -> AgentDefinition {
+  static func definition(adopt: Adoption? = nil, floor: Version? = nil) -> AgentDefinition {
     AgentDefinition(
       name: PretendHost.agent, user: "root", strip: 0, exec: "bin/agent", args: [], environment: [],
       slots: SlotPorts(blue: 7001, green: 7002), publicPort: 8400, traffic: .nftables, drain: .seconds(30),
       concurrent: true, unitTemplate: nil, adopt: adopt, health: [ProbeDefinition(question: .tcp)],
-      dependencies: [])
+      dependencies: [], floor: floor)
   }
 
   static func release(_ version: String, _ digit: Character) -> IdentifiedRelease {
@@ -31,11 +31,14 @@ enum Orders {
   }
 
   static func acquire(
-    _ controller: String = "controller-1", takeOver: Bool = false, adopt: Adoption? = nil
+    _ controller: String = "controller-1", takeOver: Bool = false, adopt: Adoption? = nil,
+    floor: String? = nil
   ) -> AgentOrder {
     .acquire(
       LeaseRequest(
-        setup: AgentSetup(agent: definition(adopt: adopt), host: "h1"), controller: controller,
+        setup: AgentSetup(
+          agent: definition(adopt: adopt, floor: floor.map { valid(Version($0)) }), host: "h1"),
+        controller: controller,
         holder: "somebody@here",
         reason: "a rollout", ttl: .seconds(600), takeOver: takeOver))
   }

@@ -47,6 +47,23 @@ import Testing
     #expect(host.disk?.flip?.isUnconfirmed == false)
   }
 
+  @Test("an undo says which controller ordered it; one that the host began stays its own")
+  func whoOrderedAnUndo() {
+    var host = PretendHost.flipped()
+    _ = host.run(.revert(Orders.key, flip: "f", reason: "sick", refuse: false))
+    #expect(host.disk?.flip?.orderedBy == Orders.key.controller)
+
+    host = PretendHost.flipped(.confirmed)
+    host.green.active = false
+    host.blue.active = false
+    host.blue.canStart = false
+    _ = host.run(.stopped(.green, invocation: host.green.invocation, how: "exit-code 1"))
+    #expect(host.disk?.flip?.phase == .reverting)
+    host.blue.canStart = true
+    _ = host.run(.revert(Orders.key, flip: "f", reason: "sick", refuse: false))
+    #expect(host.disk?.flip?.phase == .reverted && host.disk?.flip?.orderedBy == nil)
+  }
+
   @Test func theOldSideIsStartedBeforeTrafficGoesBack() {
     var host = PretendHost.flipped(.confirmed)
     host.blue.active = false

@@ -40,7 +40,8 @@ enum Golden010 {
       environment: [EnvironmentVariable(name: "MOTTO", value: "grüße \"{{ host }}\"\n")],
       slots: SlotPorts(blue: 7001, green: 7002), publicPort: 8400, traffic: .nftables, drain: .seconds(30),
       concurrent: true, unitTemplate: "[Service]\nExecStart=x\n",
-      adopt: Adoption(unit: "old-agent.service", port: 8400), health: [], dependencies: [])
+      adopt: Adoption(unit: "old-agent.service", port: 8400), health: [], dependencies: [],
+      floor: Version("1.4.2"))
     agent.health = [
       ProbeDefinition(
         question: .http(path: "/health"), port: 7100,
@@ -135,6 +136,7 @@ enum Golden010 {
     .untouched, .candidateRuns(bootID: "boot", invocation: "unit"), .armed,
     .confirmed(bootID: "boot", invocation: "unit"), .promoted,
     .undone(unconfirmed: true, reason: "no confirm"),
+    .undoneByOrder(reason: "rolled back elsewhere"),
     .quarantined(reason: "the old side does not answer"),
   ]
 

@@ -13,7 +13,7 @@ enum Shape: Hashable, CaseIterable {
     retained,
     standing, cancelled, failed
   case standsUntouched, standsCandidateRuns, standsArmed, standsConfirmed, standsPromoted, standsAhead,
-    standsUndone,
+    standsUndone, standsUndoneByOrder,
     standsQuarantined
   case unreachable, lost, changed, host, gate, precondition, undone, quarantined, leaseLost, overruled, busy,
     shared
@@ -99,6 +99,7 @@ struct Shapes {
     case .promoted: note(.standsPromoted)
     case .ahead: note(.standsAhead)
     case .undone: note(.standsUndone)
+    case .undoneByOrder: note(.standsUndoneByOrder)
     case .quarantined: note(.standsQuarantined)
     }
   }

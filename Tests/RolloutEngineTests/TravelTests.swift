@@ -170,6 +170,7 @@ import Testing
       (.armed, "prove"), (.confirmed(bootID: "b2", invocation: "i2"), "soak"),
       (.undone(unconfirmed: true, reason: "no confirm came"), "preflight"),
       (.undone(unconfirmed: false, reason: "the unit failed"), "restore"),
+      (.undoneByOrder(reason: "another controller rolled back"), "preflight"),
     ])
   func standings(standing: HostStanding, next: String) throws {
     for word in ["stage", "start", "gate", "flip", "prove", "confirm", "soak", "promote"] {
@@ -246,6 +247,25 @@ import Testing
     bench.fail(0, .undone)
     bench.finish(0, .standing(.undone(unconfirmed: true, reason: "too late")))
     #expect(bench.steps[0] == .restore(refuse: false, reason: "too late") && bench.engine.failures == 1)
+  }
+
+  @Test("A host that other controllers undo again and again is given up, and the release is not blamed")
+  func undoneByOthers() throws {
+    var bench = try Bench.started()
+    var times = 0
+    repeat {
+      #expect(bench.engine.failures == 0)
+      try bench.bring(0, to: "confirm")
+      bench.fail(0, .undone)
+      bench.finish(0, .standing(.undoneByOrder(reason: "a rollback")))
+      times += 1
+    } while bench.steps[0] == .preflight && times <= RolloutEngine.mostSetbacks
+    #expect(times > 2)
+    guard case .restore(let refuse, _) = bench.steps[0] else {
+      Issue.record("not given up")
+      return
+    }
+    #expect(!refuse && bench.engine.failures == 1)
   }
 
   @Test("A restore is tried three times, later each time; then the host is quarantined and charged once")

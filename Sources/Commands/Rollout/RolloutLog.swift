@@ -150,6 +150,7 @@ struct LogLine {
         ? "flip \(flip) of another controller was undone"
         : "another controller has made flip \(flip): it is gone on with"
     case .undone(unconfirmed: true, let reason): "the host has undone the unconfirmed flip: \(reason)"
+    case .undoneByOrder(let reason): "another controller of this rollout had the flip undone: \(reason)"
     case .undone(unconfirmed: false, let reason): "the host has undone the flip: \(reason)"
     case .quarantined(let reason): "the host can't undo the flip: \(reason)"
     }

@@ -88,6 +88,11 @@ struct PlanBuilder {
         "\(options.agent): concurrent: false is not possible yet: old and new run side by side in every strategy there is"
       )
     }
+    if let floor = agent?.floor, let version, version.isBelow(floor) {
+      problems.append(
+        "--version \(version): below \(options.agent)'s floor, \(floor); choose a later version, or lower the floor"
+      )
+    }
     guard problems.isEmpty, let agent, let policy, let version else {
       throw CommandError.invalid(problems.joined(separator: "\n"))
     }
