@@ -72,7 +72,7 @@ ROWS = tuple(Row(number, *words) for number, words in enumerate((
      "that they come back capped and at times of their own: `JumpTests.cap`, `TravelTests.lost`"),
     ("the operator aborts", "flip", "the flip ends or is undone, then the rollout; one owner"),
     ("a host's clock is hours off", "a whole rollout, and an unconfirmed flip", "durations stay as they are"),
-    ("somebody flushes or reloads a host's firewall", "at rest and in a rollout", "the recorded owner is put back"),
+    ("somebody flushes or reloads a host's firewall", "at rest and in a rollout", "the recorded owner is back within a second"),
     ("a host's firewall drops the candidate from outside", "flip", "not confirmed, undone, and the reason says so"),
     ("a host reboots", "soak", "the new side serves after the boot; the soak begins again"),
     ("confirm and revert meet", "at the deadline", "one of them wins on the host, and the controller learns which"),
