@@ -25,7 +25,7 @@ extension StepRunner {
       case .failed(let why):
         // A host that is cut off, or another controller's by now, says nothing of the release.
         _ = try await session.observeOurs()
-        try await blameShared(round, why, sickness)
+        try await blameShared(round, why, sickness, questions)
         throw StepFailure(
           .gate, "the new version did not become healthy on port \(port): \(why)",
           lastLines: await lastLines())
@@ -55,7 +55,7 @@ extension StepRunner {
       case .failed(let why):
         // A host that is cut off, or has undone the flip meanwhile, says nothing of the release.
         try await checkArmed()
-        try await blameShared(round, why, sickness)
+        try await blameShared(round, why, sickness, questions)
         throw StepFailure(
           .gate,
           "after the flip the public port \(plan.agent.publicPort) did not answer from outside: \(why)",
@@ -92,7 +92,7 @@ extension StepRunner {
       case .failed(let why):
         // A host that can't be asked at all says nothing of the release: that is another failure.
         try await checkProbation()
-        try await blameShared(round, why, sickness)
+        try await blameShared(round, why, sickness, questions)
         throw StepFailure(.gate, why, lastLines: await lastLines())
       case .undecided:
         note("soaks, \(reducer.left(at: time.now).roundedToSeconds) left")
@@ -213,7 +213,9 @@ extension StepRunner {
 
   /// Throws where something that all hosts share is at fault rather than the new version: nothing could be asked, or the
   /// old version beside it is as sick, or was.
-  private func blameShared(_ round: [Sample], _ why: String, _ sickness: Sickness) async throws(StepFailure) {
+  private func blameShared(
+    _ round: [Sample], _ why: String, _ sickness: Sickness, _ questions: [ProbeRequest]
+  ) async throws(StepFailure) {
     if !round.isEmpty, round.allSatisfy(\.isNotAsked) {
       throw StepFailure(
         .shared, "no probe could be asked: \(why)",
@@ -226,7 +228,13 @@ extension StepRunner {
         if turn > 0, await !pause(plan.policy.gate.interval) {
           throw StepFailure(.changed, "the step was ended before it was known what is at fault: \(why)")
         }
-        guard let bad = try await oldSideComplaint() else { return }
+        guard let bad = try await oldSideComplaint() else {
+          // Both were sick, and neither is: what ailed them is over, and says nothing of either.
+          if sickness.shared > 0, await ask(questions).allSatisfy(\.isHealthy) {
+            throw StepFailure(.changed, "old and new version were sick together and are healthy again: \(why)")
+          }
+          return
+        }
         complaint = bad
       }
     }
