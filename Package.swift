@@ -92,6 +92,7 @@ let package = Package(
     module("SystemdBus", ["CSystemd"]),
     module("HostSteps", ["HostProtocol", "Ports", "RolloutEngine", "RolloutModel", crypto]),
     module("JournalStore", ["Ports", "RolloutModel", grdb, crypto]),
+    module("RunLogs", ["Ports", "RolloutModel"]),
     module("Certificates", ["Ports", "RolloutModel", asn1, crypto, x509]),
     // L5: drivers of the machines, and the door that stands on another
     module(
@@ -109,7 +110,10 @@ let package = Package(
       ]),
     module(
       "Controller",
-      ["ControllerMachine", "EventLoop", "HostSteps", "Ports", "RolloutEngine", "RolloutModel"]),
+      [
+        "ControllerMachine", "EventLoop", "HostProtocol", "HostSteps", "Ports", "RolloutEngine",
+        "RolloutModel",
+      ]),
     module(
       "Simulator",
       [
@@ -124,7 +128,8 @@ let package = Package(
         "HostSteps",
         "Inventory",
         "JournalStore",
-        "MarkedYAML", "PolicyFiles", "Ports", "Probes", "RolloutEngine", "RolloutModel", "Simulator",
+        "MarkedYAML", "PolicyFiles", "Ports", "Probes", "RolloutEngine", "RolloutModel", "RunLogs",
+        "Simulator",
         "SSHTransport",
         argumentParser, crypto,
       ]),
@@ -166,7 +171,9 @@ let package = Package(
     tests(
       "SSHTransportTests", ["CLinux", "EventLoop", "HostProtocol", "Ports", "RolloutModel", "SSHTransport"],
       exclude: ["Programs"]),
-    tests("JournalStoreTests", ["JournalStore", "Ports", "RolloutModel", grdb], exclude: ["Golden"]),
+    tests(
+      "JournalStoreTests", ["Controller", "JournalStore", "Ports", "RolloutModel", "RunLogs", grdb],
+      exclude: ["Golden"]),
     tests("RolloutEngineTests", ["ControllerMachine", "RolloutEngine", "RolloutModel"]),
     tests("SimulatorTests", ["HostSteps", "RolloutModel", "Simulator"]),
   ]

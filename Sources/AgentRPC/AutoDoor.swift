@@ -78,6 +78,8 @@ private actor AutoHostChannel: HostChannel {
     if let fallback { "SSH: \(fallback)" } else { await rpc.way() }
   }
 
+  func logSource() async -> RunLogSource { fallback == nil ? .rpc : .ssh }
+
   /// Only where nothing was asked yet does the other door ask the same.
   private func either<Value: Sendable>(
     _ body: @Sendable (any HostChannel) async throws(DoorError) -> Value

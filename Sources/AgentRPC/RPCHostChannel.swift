@@ -41,6 +41,8 @@ final class RPCHostChannel: HostChannel {
 
   func close() async { await program.close() }
 
+  func logSource() async -> RunLogSource { .rpc }
+
   func way() async -> String? { "RPC, the agent at \(door.client.place(address))" }
 }
 

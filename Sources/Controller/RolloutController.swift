@@ -14,13 +14,18 @@ public struct World: Sendable {
   public var journal: any Journal
   /// Time and chance.
   public var time: any Timekeeper
+  /// The run's log.
+  public var log: any RunLog
 
   /// A world from its parts.
-  public init(doors: any Doors, prober: any Prober, journal: any Journal, time: any Timekeeper) {
+  public init(
+    doors: any Doors, prober: any Prober, journal: any Journal, time: any Timekeeper, log: any RunLog
+  ) {
     self.doors = doors
     self.prober = prober
     self.journal = journal
     self.time = time
+    self.log = log
   }
 }
 
@@ -57,6 +62,7 @@ public actor RolloutController {
   private var works: [Work?]
   private var queue = StepQueue()
   private var notes: [String?]
+  private let logs: [HostLog]
   private var lastTold: (RolloutState, String)?
   private var wavesTold: [WaveSnapshot.State]
   private var fault: JournalError?
@@ -81,6 +87,7 @@ public actor RolloutController {
     sessions = engine.plan.hosts.map { _ in nil }
     works = engine.plan.hosts.map { _ in nil }
     notes = engine.plan.hosts.map { _ in nil }
+    logs = engine.plan.hosts.map { HostLog(world.log, host: $0.name, time: world.time) }
     wavesTold = engine.plan.waves.map { _ in .pending }
   }
 
@@ -258,13 +265,17 @@ public actor RolloutController {
     whenDone: @escaping @Sendable (isolated RolloutController) -> Void
   ) {
     let (host, attempt) = (job.host, job.attempt)
+    let log = logs[host]
+    let source: RunLogSource = job.step.isWaiting ? .gate : .step
     let runner = StepRunner(
       plan: plan, releases: releases, session: session(host), known: job.known, prober: world.prober,
       time: world.time,
       note: { [weak self] text in
+        log.note(source, text)
         // A note is for people only: one that comes late is dropped with the host's step.
         Task { await self?.note(host, attempt, text) }
-      })
+      },
+      unitLines: { log.unit($0) })
     let task = Task {
       let outcome = await runner.run(job.step)
       whenDone(self)
@@ -276,6 +287,7 @@ public actor RolloutController {
   private func finished(_ host: Int, _ attempt: Int, _ outcome: StepOutcome) {
     works[host] = nil
     notes[host] = nil
+    if case .failed(let failure) = outcome { logs[host].unit(failure.lastLines) }
     guard fault == nil else { return }
     if case .failed(let failure) = outcome, failure.kind == .overruled {
       // Nothing that it still decides would be right.
@@ -299,7 +311,9 @@ public actor RolloutController {
     if let session = sessions[host] { return session }
     let session = HostSession(
       host: plan.hosts[host], setup: AgentSetup(agent: plan.agent, host: plan.hosts[host].name),
-      channel: world.doors.channel(to: plan.hosts[host]), identity: identity, time: world.time)
+      channel: LoggedChannel(
+        inner: world.doors.channel(to: plan.hosts[host]), log: logs[host], time: world.time),
+      identity: identity, time: world.time)
     sessions[host] = session
     return session
   }

@@ -99,6 +99,7 @@ extension StepRunner {
       }
       if round.contains(where: { !$0.isHealthy }) || time.now.since(asked) >= askEvery {
         try await checkProbation()
+        if let unitLines { unitLines(await lastLines(Self.linesInSoak)) }
         asked = time.now
         if isLong { await session.channel.close() }
       }
@@ -174,6 +175,9 @@ extension StepRunner {
     }
   }
 
+  /// Lines of the unit that are asked for at a look in the soak; of more between two looks the earlier ones are missed.
+  private static let linesInSoak = 50
+
   /// How often in a row the old version must be sick too, before what both need is blamed.
   private static let oldSideSamples = 3
 
@@ -231,7 +235,8 @@ extension StepRunner {
         guard let bad = try await oldSideComplaint() else {
           // Both were sick, and neither is: what ailed them is over, and says nothing of either.
           if sickness.shared > 0, await ask(questions).allSatisfy(\.isHealthy) {
-            throw StepFailure(.changed, "old and new version were sick together and are healthy again: \(why)")
+            throw StepFailure(
+              .changed, "old and new version were sick together and are healthy again: \(why)")
           }
           return
         }
@@ -270,9 +275,10 @@ extension StepRunner {
   }
 
   /// The candidate's last lines, for an error; none where they can't be had, since the error itself matters more.
-  private func lastLines() async -> [String] {
+  private func lastLines(_ count: Int = 10) async -> [String] {
     do throws(StepFailure) {
-      let reply = try await session.ask(.log(agent, Side(known.candidate), lines: 10), within: .seconds(10))
+      let reply = try await session.ask(
+        .log(agent, Side(known.candidate), lines: count), within: .seconds(10))
       if case .log(let lines) = reply { return lines }
       return []
     } catch {

@@ -12,12 +12,14 @@ package struct StepRunner: Sendable {
   let time: any Timekeeper
   /// Tells people what is waited for.
   let note: @Sendable (String) -> Void
+  /// Takes the candidate's last lines in a soak; nil where nobody wants them, so that they are not asked for.
+  let unitLines: (@Sendable ([String]) -> Void)?
 
   /// A runner for one step of one host.
   package init(
     plan: Plan, releases: ReleaseIdentities, session: HostSession, known: HostKnowledge, prober: any Prober,
     time: any Timekeeper,
-    note: @escaping @Sendable (String) -> Void
+    note: @escaping @Sendable (String) -> Void, unitLines: (@Sendable ([String]) -> Void)? = nil
   ) {
     self.plan = plan
     self.releases = releases
@@ -26,6 +28,7 @@ package struct StepRunner: Sendable {
     self.prober = prober
     self.time = time
     self.note = note
+    self.unitLines = unitLines
   }
 
   /// Does the step; its outcome is what was seen, not what was sent.

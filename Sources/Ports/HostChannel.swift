@@ -25,11 +25,17 @@ public protocol HostChannel: Sendable {
 
   /// The door that was taken, and why, for people; nil where there is but one.
   func way() async -> String?
+
+  /// Where lines of a run's log about this conversation come from.
+  func logSource() async -> RunLogSource
 }
 
 extension HostChannel {
   /// There is but one door.
   public func way() async -> String? { nil }
+
+  /// It is SSH unless a door says otherwise.
+  public func logSource() async -> RunLogSource { .ssh }
 }
 
 /// Hands out the channel of each host.

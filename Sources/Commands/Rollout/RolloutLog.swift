@@ -72,43 +72,42 @@ struct LogLine {
   private static let longest = 4000
 
   private func head(of record: JournalRecord, host: String?) -> String? {
-    let clock = Words.clock(record.wall)
-    switch record.entry {
+    guard let words = words(of: record.entry), host == nil || host == words.host else { return nil }
+    return Words.clock(record.wall) + " " + (words.host.map { "\($0): " } ?? "") + words.text
+  }
+
+  /// What an entry says, and the host that it is about.
+  private func words(of entry: JournalEntry) -> (host: String?, text: String)? {
+    switch entry {
     case .plan(let plan):
-      return host == nil
-        ? "\(clock) planned: \(plan.agent.name) \(plan.release.version) to \(plan.hosts.count) hosts by \(plan.owner)"
-        : nil
+      (
+        nil,
+        "planned: \(plan.agent.name) \(plan.release.version) to \(plan.hosts.count) hosts by \(plan.owner)"
+      )
     case .intent(.perform(let place, _, let step, _, let delay)):
-      guard let name = name(place, host) else { return nil }
-      return "\(clock) \(name): \(step.word) begins" + (delay > .zero ? " in \(delay)" : "")
-    case .intent(.cancel(let place)):
-      guard let name = name(place, host) else { return nil }
-      return "\(clock) \(name): what is under way is ended early"
-    case .intent(.rest(let state)): return host == nil ? "\(clock) the rollout is \(state.rawValue)" : nil
-    case .event(let stamped): return event(stamped.event, clock, host)
+      (name(place), "\(step.word) begins" + (delay > .zero ? " in \(delay)" : ""))
+    case .intent(.cancel(let place)): (name(place), "what is under way is ended early")
+    case .intent(.rest(let state)): (nil, "the rollout is \(state.rawValue)")
+    case .event(let stamped): words(of: stamped.event)
     }
   }
 
-  private func event(_ event: RolloutEvent, _ clock: String, _ host: String?) -> String? {
+  /// What an event says, and the host that it is about.
+  func words(of event: RolloutEvent) -> (host: String?, text: String) {
     switch event {
-    case .started: return host == nil ? "\(clock) started" : nil
-    case .resumed(let controller): return host == nil ? "\(clock) taken up by controller \(controller)" : nil
+    case .started: (nil, "started")
+    case .resumed(let controller): (nil, "taken up by controller \(controller)")
     case .order(let order):
-      return host == nil
-        ? "\(clock) \(order.by) says \(order.verb)\(order.reason.isEmpty ? "" : ": \(order.reason)")" : nil
-    case .step(let place, _, let outcome):
-      guard let name = name(place, host) else { return nil }
-      guard case .failed(let failure) = outcome else { return "\(clock) \(name): \(word(outcome))" }
-      return "\(clock) \(name): failed: \(failure.reason)\(failure.hint.isEmpty ? "" : "; \(failure.hint)")"
+      (nil, "\(order.by) says \(order.verb)\(order.reason.isEmpty ? "" : ": \(order.reason)")")
+    case .step(let place, _, .failed(let failure)):
+      (name(place), "failed: \(failure.reason)\(failure.hint.isEmpty ? "" : "; \(failure.hint)")")
+    case .step(let place, _, let outcome): (name(place), word(outcome))
     }
   }
 
-  private func name(_ place: Int, _ host: String?) -> String? {
-    guard let plan, plan.hosts.indices.contains(place) else {
-      return host == nil ? "the host at place \(place)" : nil
-    }
-    let name = plan.hosts[place].name
-    return host == nil || host == name ? name : nil
+  private func name(_ place: Int) -> String {
+    guard let plan, plan.hosts.indices.contains(place) else { return "the host at place \(place)" }
+    return plan.hosts[place].name
   }
 
   /// One host as it stands, with its failed unit's last lines.

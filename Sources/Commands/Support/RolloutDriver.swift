@@ -7,6 +7,7 @@ import JournalStore
 import Ports
 import RolloutEngine
 import RolloutModel
+import RunLogs
 
 /// Runs a rollout's controller in this process until it rests, and shows what happens.
 struct RolloutDriver {
@@ -34,9 +35,14 @@ struct RolloutDriver {
   ) async throws -> RolloutState {
     let identity = workshop.identity(purpose: "rollout \(id)", takesOver: engine.plan.takeOver != nil)
     let view = isShown ? RolloutView.make(output) : RolloutView.silent
+    let writer = runLog(id, view)
+    let log: any RunLog = writer ?? NoLog()
     let controller = RolloutController(
-      engine: engine, world: workshop.world(journal: rollouts.store), identity: identity,
-      news: { view.take($0) })
+      engine: engine, world: workshop.world(journal: rollouts.store, log: log), identity: identity,
+      news: { news in
+        view.take(news)
+        Self.note(news, LogLine(engine.plan), in: log)
+      })
     let server = try await ControlServer(loop: workshop.loop, path: rollouts.controlSocket(id)) { order in
       guard await controller.order(order) else { return nil }
       let snapshot = await controller.snapshot()
@@ -60,15 +66,41 @@ struct RolloutDriver {
     } catch {
       await view.end(with: await controller.snapshot())
       await server.close()
+      await writer?.close()
       throw CommandError.tool("the rollout stopped: \(error)")
     }
     signals.end()
     await server.close()
+    await writer?.close()
     let snapshot = await controller.snapshot()
     await view.end(with: snapshot)
     try await rollouts.store.note(state, of: id)
     if isShown, let hint = Self.hint(state, id) { Output.error(hint) }
     return state
+  }
+
+  /// The run's log. A rollout is worth more than its log: one that can't be written is told, and the rollout goes on.
+  private func runLog(_ id: String, _ view: RolloutView) -> RunLogWriter? {
+    do throws(RunLogError) {
+      return try RunLogWriter(id, in: RunLogFolder(state: rollouts.directory)) { view.tell($0) }
+    } catch {
+      view.tell(error.description)
+      return nil
+    }
+  }
+
+  private static func note(_ news: ControllerNews, _ words: LogLine, in log: any RunLog) {
+    switch news {
+    case .happened(let stamped, _):
+      let said = words.words(of: stamped.event)
+      log.write(RunLogLine(wall: stamped.wall, host: said.host, source: .rollout, text: said.text))
+    case .wave(let name, let state):
+      let text = "wave \(name) is \(state.rawValue)"
+      log.write(RunLogLine(wall: SystemTimekeeper().wall, host: nil, source: .rollout, text: text))
+    case .state(let state, let reason):
+      let text = "the rollout is \(state.rawValue)\(reason.isEmpty ? "" : ": \(reason)")"
+      log.write(RunLogLine(wall: SystemTimekeeper().wall, host: nil, source: .rollout, text: text))
+    }
   }
 
   /// How a person goes on from here.

@@ -53,8 +53,8 @@ final class Workshop: Sendable {
     return try result.get()
   }
 
-  func world(journal: any Journal) -> World {
-    World(doors: doors, prober: prober, journal: journal, time: time)
+  func world(journal: any Journal, log: any RunLog = NoLog()) -> World {
+    World(doors: doors, prober: prober, journal: journal, time: time, log: log)
   }
 
   func identity(purpose: String, takesOver: Bool) -> ControllerIdentity {
@@ -78,6 +78,11 @@ final class Workshop: Sendable {
     }
     return path
   }
+}
+
+/// For verbs that are no run.
+struct NoLog: RunLog {
+  func write(_ line: RunLogLine) {}
 }
 
 /// A journal for verbs that ask hosts and record nothing.
