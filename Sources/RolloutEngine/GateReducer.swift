@@ -138,10 +138,11 @@ public struct SoakReducer: Sendable {
     }
     let longest = length.milliseconds + gate.deadline.milliseconds
     let seeing = isBlind ? nil : blindAt.map { $0.milliseconds + gate.deadline.milliseconds }
-    if elapsed.milliseconds > max(longest, min(seeing ?? 0, 2 * longest)) {
+    // Healthy answers that have begun are waited for: each of the next ones ends the wait, the one way or the other.
+    if streak == 0, elapsed.milliseconds > max(longest, min(seeing ?? 0, 2 * longest)) {
       let last = lastReason.map { "; last: \($0)" } ?? ""
       return .failed(
-        "\(streak) healthy answers in a row at the end of the soak, \(gate.successes) needed\(last)")
+        "not healthy at the end of the soak, \(gate.successes) healthy answers in a row needed\(last)")
     }
     return .undecided(healthy: streak, needed: gate.successes, lastReason: lastReason)
   }

@@ -35,9 +35,9 @@ struct WatchedTime: Sendable {
 
   private mutating func pass(_ now: Moment, atMost longest: Span) {
     let gap = now.since(lookedAt)
-    // Of a sleep no more is counted than a round takes, whatever it fell into.
     if gap > longest { hasSlept = true }
-    let counted = gap > longest ? longestRound : gap
+    // No more is counted than a round takes: a sleep may have fallen into anything.
+    let counted = min(gap, longestRound)
     watched = Span(milliseconds: watched.milliseconds + counted.milliseconds)
     lookedAt = now
   }

@@ -156,7 +156,7 @@ extension Verdict {
       let verdict = soak.take(round, at: at(Int64(second)))
       #expect(!verdict.isPassed && verdict.failure == nil)
     }
-    #expect(soak.take(round, at: at(31)).failure?.contains("0 healthy answers") == true)
+    #expect(soak.take(round, at: at(31)).failure?.contains("not healthy at the end") == true)
     #expect(soak.samples == 0)
   }
 
@@ -207,7 +207,10 @@ extension Verdict {
     for second in 1..<29 { #expect(soak.take([sick], at: at(Int64(second))).failure == nil) }
     for second in 29...30 { #expect(!soak.take([good], at: at(Int64(second))).isPassed) }
     #expect(soak.check(at: at(30)).failure == nil)
-    #expect(soak.check(at: Moment(milliseconds: 30_001)).failure?.hasPrefix("2 healthy answers") == true)
+    // Answers that have begun to be healthy are waited for; the next ones decide.
+    #expect(soak.check(at: Moment(milliseconds: 30_001)).failure == nil)
+    var sickAgain = soak
+    #expect(sickAgain.take([sick], at: at(31)).failure?.hasPrefix("not healthy at the end") == true)
     #expect(soak.take([good], at: at(31)).isPassed)
   }
 
@@ -226,7 +229,7 @@ extension Verdict {
   }
 
   @Test(
-    "What a host takes long to be asked between two rounds is watched: it hides no breach, and keeps no host from its end"
+    "What a host takes long to be asked between two rounds hides no breach; of it no more counts than a round takes"
   )
   func slowChecks() {
     var sick = soak(.seconds(60))
@@ -234,11 +237,12 @@ extension Verdict {
     sick.rest(at: at(16))
     #expect(sick.take([dead], at: at(17)).failure != nil)
     var healthy = soak(.seconds(60))
-    for round in 0..<4 {
-      #expect(!healthy.take([good], at: at(Int64(round * 16 + 1))).isPassed)
-      healthy.rest(at: at(Int64(round * 16 + 16)))
+    var rounds = 0
+    while !healthy.take([good], at: at(Int64(rounds * 16 + 1))).isPassed, rounds < 20 {
+      healthy.rest(at: at(Int64(rounds * 16 + 16)))
+      rounds += 1
     }
-    #expect(healthy.take([good], at: at(65)).isPassed)
+    #expect(rounds > 4 && rounds < 8, "of 15 s each a round's longest counts, and the soak has its end")
   }
 
   @Test("Probes that wait for their turn and then hang are watched: where many hosts do, each has its breach")
@@ -273,7 +277,7 @@ extension Verdict {
         flickers.take(second % 2 == 0 ? [unasked] : [good], at: at(Int64(second))).failure == nil
           || second > 30)
     }
-    #expect(flickers.take([good], at: at(61)).failure != nil)
+    #expect(flickers.take([unasked], at: at(62)).failure != nil)
   }
 
   @Test("A soak of no length adds nothing to the proof of the flip")
