@@ -90,17 +90,14 @@ struct RolloutDriver {
   }
 
   private static func note(_ news: ControllerNews, _ words: LogLine, in log: any RunLog) {
-    switch news {
-    case .happened(let stamped, _):
-      let said = words.words(of: stamped.event)
-      log.write(RunLogLine(wall: stamped.wall, host: said.host, source: .rollout, text: said.text))
-    case .wave(let name, let state):
-      let text = "wave \(name) is \(state.rawValue)"
-      log.write(RunLogLine(wall: SystemTimekeeper().wall, host: nil, source: .rollout, text: text))
-    case .state(let state, let reason):
-      let text = "the rollout is \(state.rawValue)\(reason.isEmpty ? "" : ": \(reason)")"
-      log.write(RunLogLine(wall: SystemTimekeeper().wall, host: nil, source: .rollout, text: text))
-    }
+    let (host, text): (String?, String) =
+      switch news {
+      case .happened(let stamped, _): words.words(of: stamped.event)
+      case .wave(let name, let state): (nil, "wave \(name) is \(state.rawValue)")
+      case .state(let state, let reason):
+        (nil, "the rollout is \(state.rawValue)\(reason.isEmpty ? "" : ": \(reason)")")
+      }
+    log.write(RunLogLine(wall: SystemTimekeeper().wall, host: host, source: .rollout, text: text))
   }
 
   /// How a person goes on from here.
