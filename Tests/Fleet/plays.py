@@ -116,8 +116,7 @@ class PlaybookTest(RolloutTest):
 
     def everything(self, host: str) -> list[str]:
         """What a play could have changed on a host."""
-        kept = self.site.on_host(host, "find", "/var/lib/switchyard-playbooks", "/usr/bin", "/root", "-not", "-path", "*/.ansible*", "-printf",
-                                 "%p %y %s %m %T@ %l\n")
+        kept = self.site.on_host(host, "find", "/var/lib/switchyard-playbooks", "/usr/bin", "-printf", "%p %y %s %m %T@ %l\n")
         users = self.site.on_host(host, "cat", "/etc/passwd")
         return sorted(kept.splitlines()) + users.splitlines() + self.site.traces(host)
 
