@@ -279,13 +279,12 @@ class AgentUpgrades(PlaybookTest):
             file = cls.site.folder / f"{name}.tar.gz"
             file.write_bytes(pack(members))
             cls.site.archives[name] = Archive(name, str(file), version, sha256(file), "")
-        first = Path(cls.site.archives["agent-1"].file).read_bytes()
+        first = pack(sickly("1.0.0", "sickens", "/run/sick-plain"))
         for name, home, program in (("demo", "/opt/demo/releases/1", "/opt/demo/current"), ("plain", "/opt/plain", "/opt/plain")):
             cls.site.on_host("h1", "mkdir", "-p", home)
             subprocess.run(cls.fleet.host("h1").argv_inside(["tar", "-xz", "-C", home]), input=first, check=True, timeout=60)
             put(cls.fleet, "h1", f"/etc/systemd/system/{name}.service", (
                 f"[Unit]\nDescription={name}\n[Service]\nExecStart={program}/bin/agent --quiet\nEnvironment=PORT={cls.ports[name]}\n"
-                f"Environment=SICKLY_BEHAVIOUR=sickens SICKLY_AFTER=/run/sick-{name}\n"
                 "Restart=always\n[Install]\nWantedBy=multi-user.target\n").encode())
         cls.site.on_host("h1", "ln", "-s", "releases/1", "/opt/demo/current")
         put(cls.fleet, "h1", "/opt/plain/kept", b"not in any archive\n")

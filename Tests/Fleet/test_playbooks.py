@@ -15,8 +15,8 @@ from typing import Any
 from plays import PLAYBOOKS, PlaybookTest, sha256
 
 
-class NothingIsPassedOver(unittest.TestCase):
-    """No host is needed to see that no playbook can hide a failure."""
+class Files(unittest.TestCase):
+    """What no host is needed for to see."""
 
     def test_no_task_goes_on_after_a_failure_as_if_there_were_none(self) -> None:
         hiding = re.compile(r"failed_when:\s*(false\b|no\b|\[\])|ignore_errors|ignore_unreachable|ansible\.builtin\.shell|\|\|\s*true",
@@ -26,6 +26,14 @@ class NothingIsPassedOver(unittest.TestCase):
         for file in files:
             found = hiding.search(file.read_text(encoding="utf-8"))
             self.assertIsNone(found, f"{file}: {found and found.group()}")
+
+    def test_every_variable_is_told_of(self) -> None:
+        told = (PLAYBOOKS / "README.md").read_text(encoding="utf-8")
+        for role in ("agent", "caddy", "xray"):
+            specification = (PLAYBOOKS / f"roles/{role}/meta/argument_specs.yml").read_text(encoding="utf-8")
+            names = set(re.findall(rf"^      ({role}_\w+):", specification, re.MULTILINE)) - {f"{role}_state"}
+            self.assertGreater(len(names), 10)
+            self.assertEqual([name for name in sorted(names) if f"`{name}`" not in told], [], "not in playbooks/README.md")
 
 
 def caddyfile(answer: str, port: int = 8080) -> str:
