@@ -104,7 +104,8 @@ let package = Package(
     module(
       "AgentService",
       [
-        "HostProtocol", "MarkedYAML", "RolloutModel", "SystemdBus", asn1, httpTypes, hummingbird, logging, nioCore,
+        "HostProtocol", "MarkedYAML", "RolloutModel", "SystemdBus", asn1, httpTypes, hummingbird, logging,
+        nioCore,
         nioHTTPTypes, nioPosix, nioSSL, subprocess, systemPackage, x509,
       ]),
     module(
