@@ -105,7 +105,9 @@ let package = Package(
     module(
       "AgentService",
       [
-        "MarkedYAML", "RolloutModel", "SystemdBus", asn1, httpTypes, hummingbird, logging, nioCore,
+        "HostProtocol", "MarkedYAML", "RolloutModel", "SystemdBus", asn1, crypto, httpTypes, hummingbird,
+        logging,
+        nioCore,
         nioHTTPTypes, nioPosix, nioSSL, subprocess, systemPackage, x509,
       ]),
     module(
@@ -154,7 +156,7 @@ let package = Package(
       "AgentServiceTests",
       [
         "AgentRPC", "AgentService", "EventLoop", "HostProtocol", "MarkedYAML", "PolicyFiles", "Ports",
-        "RolloutModel", "SSHTransport", logging, nioCore, nioHTTP1, nioPosix, nioSSL, subprocess,
+        "RolloutModel", "SSHTransport", crypto, logging, nioCore, nioHTTP1, nioPosix, nioSSL, subprocess,
         systemPackage,
       ]),
     tests("CertificatesTests", ["Certificates", "Ports", "RolloutModel", asn1, crypto, x509]),

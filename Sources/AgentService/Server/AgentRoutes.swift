@@ -5,16 +5,23 @@ import RolloutModel
 struct AgentRoutes: Sendable {
   let configuration: AgentConfiguration
   let slot: String
+  let uploads: UploadRoutes
   let lifecycle: Lifecycle
   let limits: Limits
 
   var all: [Route] {
     let health = HealthRoutes(version: switchyardVersion, lifecycle: lifecycle, limits: limits)
-    let relays = RelayRoutes(
-      hostSocket: configuration.hostSocket, tunnels: configuration.tunnels, limits: limits)
+    let host = HostSocket(path: configuration.hostSocket, connecting: limits.connecting)
+    let relays = RelayRoutes(host: host, tunnels: configuration.tunnels, limits: limits)
     let facts = FactsRoute(facts: HostFacts(slot: slot, version: switchyardVersion), limits: limits)
-    let commands = CommandRoute(commands: configuration.commands, limits: limits)
-    let routes = health.routes + relays.routes + [facts.route, commands.route]
+    let logs = RunLogs(
+      folder: StateFolder(path: "\(configuration.state)/runs"), limit: limits.log, total: limits.logs,
+      count: limits.logCount)
+    let commands = CommandRoute(commands: configuration.commands, logs: logs, limits: limits)
+    let services = ServiceRoutes(allowed: configuration.services, host: host, limits: limits)
+    let routes =
+      health.routes + relays.routes + [facts.route, commands.route] + services.routes
+      + uploads.routes + RunRoutes(logs: logs, limits: limits).routes
     return routes + [document(of: routes)]
   }
 

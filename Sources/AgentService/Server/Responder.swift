@@ -9,6 +9,7 @@ import RolloutModel
 struct Responder: Sendable {
   let table: RouteTable
   let gatekeeper: Gatekeeper
+  let connections: Connections
   let lifecycle: Lifecycle
   let limits: Limits
   let log: Logger
@@ -25,10 +26,11 @@ struct Responder: Sendable {
     var caller: Caller?
     var answer: Answer
     do {
-      let (route, found) = try await admit(request, on: channel)
+      let (route, parameters, found) = try await admit(request, on: channel)
       caller = found
       if Self.expects(request) { try await writer.writeInformationalHead(HTTPResponse(status: .continue)) }
-      let call = Call(request: request, body: body, caller: caller, channel: channel, log: log)
+      let call = Call(
+        request: request, parameters: parameters, body: body, caller: caller, channel: channel, log: log)
       answer = try await Self.answer(call, route)
     } catch {
       answer = Answer(self.error(error, request))
@@ -40,16 +42,23 @@ struct Responder: Sendable {
     try await finish(body, refused: answer.status.code >= 400, request)
   }
 
-  private func admit(_ request: Request, on channel: any Channel) async throws -> (Route, Caller?) {
+  private func admit(
+    _ request: Request, on channel: any Channel
+  ) async throws -> (Route, [String: String], Caller?) {
     let path = request.uri.path
-    let caller = Route.needsCaller(path) ? try await gatekeeper.caller(on: channel) : nil
-    let route = try table.route(request.method, path)
+    let caller = Route.needsCaller(path) ? try await gatekeeper.caller(of: request.headers, on: channel) : nil
+    let (route, parameters) = try table.route(request.method, path)
     guard caller == nil || lifecycle.phase != .draining else {
       throw AgentError(
         .serviceUnavailable, "draining", "this agent is on its way to its end",
         hint: "connect anew: another one takes over")
     }
-    return (route, caller)
+    guard caller == nil || connections.admit(channel) else {
+      throw AgentError(
+        .serviceUnavailable, "busy", "\(limits.connections) connections of controllers are busy already",
+        hint: "ask again later, or over a connection that is open")
+    }
+    return (route, parameters, caller)
   }
 
   private static func answer(_ call: Call, _ route: Route) async throws -> Answer {
