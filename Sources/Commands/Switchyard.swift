@@ -18,7 +18,7 @@ struct Switchyard: AsyncParsableCommand {
       """,
     subcommands: [
       RolloutCommand.self, PolicyCommand.self, HostsCommand.self, JournalCommand.self, CertCommand.self,
-      SimulateVerb.self,
+      PlaybookCommand.self, ServiceCommand.self, SimulateVerb.self,
     ])
 }
 

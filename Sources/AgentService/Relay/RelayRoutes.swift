@@ -2,9 +2,10 @@ import HTTPTypes
 import NIOCore
 import RolloutModel
 
-/// The ways through the agent: to the host program, and to local ports.
+/// The ways through the agent: to the host program, to its playbook runner, and to local ports.
 struct RelayRoutes: Sendable {
   let hostSocket: String
+  let playbookSocket: String
   let tunnels: [Int]
   let limits: Limits
 
@@ -18,6 +19,11 @@ struct RelayRoutes: Sendable {
           receives: .bytes,
           failures: [503]), answer: host),
       Route(
+        .post, "/v1/playbooks", limit: nil,
+        .init(
+          "Bytes both ways between the request and a run of a playbook, which ends with either", tag: "relay",
+          sends: .bytes, receives: .bytes, failures: [503]), answer: playbooks),
+      Route(
         .post, "/v1/tunnel", limit: nil,
         .init(
           "Bytes both ways between the request and a port of 127.0.0.1", tag: "relay", sends: .bytes,
@@ -27,16 +33,29 @@ struct RelayRoutes: Sendable {
   }
 
   @Sendable private func host(_ call: Call) async throws -> Answer {
+    try await relay(
+      to: hostSocket, "host_unavailable", "the host program's socket",
+      hint: "start switchyard-host.socket on the host, and let the agent's user into its group", call)
+  }
+
+  @Sendable private func playbooks(_ call: Call) async throws -> Answer {
+    try await relay(
+      to: playbookSocket, "playbooks_unavailable", "the playbooks' socket",
+      hint: "start switchyard-playbook.socket on the host, and let the agent's user into its group", call)
+  }
+
+  private func relay(
+    to socket: String, _ code: String, _ what: String, hint: String, _ call: Call
+  ) async throws -> Answer {
     do {
-      let address = try SocketAddress(unixDomainSocketPath: hostSocket)
+      let address = try SocketAddress(unixDomainSocketPath: socket)
       let far = try await Dial.connect(to: address, for: call.channel, within: limits.connecting)
       return relay(far, call)
     } catch {
-      let socket = escapedForTerminal(hostSocket)
       throw AgentError(
-        .serviceUnavailable, "host_unavailable",
-        "the host program's socket \(socket) can't be reached: \(escapedForTerminal(Dial.reason(error)))",
-        hint: "start switchyard-host.socket on the host, and let the agent's user into its group")
+        .serviceUnavailable, code,
+        "\(what) \(escapedForTerminal(socket)) can't be reached: \(escapedForTerminal(Dial.reason(error)))",
+        hint: hint)
     }
   }
 

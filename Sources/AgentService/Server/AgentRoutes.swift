@@ -11,7 +11,8 @@ struct AgentRoutes: Sendable {
   var all: [Route] {
     let health = HealthRoutes(version: switchyardVersion, lifecycle: lifecycle, limits: limits)
     let relays = RelayRoutes(
-      hostSocket: configuration.hostSocket, tunnels: configuration.tunnels, limits: limits)
+      hostSocket: configuration.hostSocket, playbookSocket: configuration.playbookSocket,
+      tunnels: configuration.tunnels, limits: limits)
     let facts = FactsRoute(facts: HostFacts(slot: slot, version: switchyardVersion), limits: limits)
     let commands = CommandRoute(commands: configuration.commands, limits: limits)
     let routes = health.routes + relays.routes + [facts.route, commands.route]

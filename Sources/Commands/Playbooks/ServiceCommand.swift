@@ -1,0 +1,6 @@
+import ArgumentParser
+
+struct ServiceCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "service", abstract: "Services beside the agent.", subcommands: [])
+}
