@@ -80,7 +80,8 @@ struct AgentRun: Sendable {
     while true {
       switch try await answer() {
       case .ready: return hasSent
-      case .failed(let failure): throw Unfit(why: failure.description)
+      case .failed(let failure):
+        throw Unfit(why: failure.hint.isEmpty ? failure.message : "\(failure.message); \(failure.hint)")
       case .send:
         guard !hasSent else { throw Unfit(why: "the host asks for the project again and again") }
         hasSent = true

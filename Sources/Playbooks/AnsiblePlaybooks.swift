@@ -1,4 +1,5 @@
 import FoundationEssentials
+import HostProtocol
 import Ports
 import RolloutModel
 

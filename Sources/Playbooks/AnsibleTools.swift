@@ -28,7 +28,8 @@ public struct AnsibleTools: Sendable {
       runner = named
     } else {
       let folders = (environment["PATH"] ?? "").split(separator: ":").filter { $0.hasPrefix("/") }
-      guard let found = folders.map({ "\($0)/ansible-runner" }).first(where: { access($0, X_OK) == 0 }) else {
+      let places: [String] = folders.map { "\($0)/ansible-runner" }
+      guard let found = places.first(where: { access($0, X_OK) == 0 }) else {
         throw PlaybookError(.tool, "there is no ansible-runner on the PATH", hint: advice)
       }
       runner = found

@@ -6,7 +6,7 @@ struct RunTally: Sendable {
     var counts = PlaybookCounts()
     var failedTask = ""
     var reason = ""
-    var isLost = false
+    var told: [String: String] = [:]
   }
 
   private var accounts: [String: Account]
@@ -32,8 +32,9 @@ struct RunTally: Sendable {
       // The failure before a rescue's own is what the rescue is for; the last one is what is left.
       accounts[result.host]?.failedTask = result.task.name
       accounts[result.host]?.reason = result.message
-    case .stats(let stats):
+    case .stats(let stats, let told):
       hasStats = true
+      for (host, values) in told { accounts[host]?.told = values }
       for (host, counts) in stats { accounts[host]?.counts = counts }
     case .words(let text):
       if text.isEmpty || hasTasks { return }
@@ -50,6 +51,7 @@ struct RunTally: Sendable {
     let counts = account.counts
     var report = PlaybookHostReport(
       host: host, outcome: Self.outcome(counts), counts: counts, door: door, failedTask: "", reason: "")
+    report.told = account.told
     if !hasStats {
       report.outcome = .lost
       report.reason = brokenOff ?? words.joined(separator: " ")

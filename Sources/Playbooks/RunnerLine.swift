@@ -11,7 +11,7 @@ struct RunnerLine: Sendable {
     case task(PlaybookTask)
     case result(PlaybookTaskResult)
     /// The numbers of all hosts, at the end.
-    case stats([String: PlaybookCounts])
+    case stats([String: PlaybookCounts], told: [String: [String: String]])
     /// What Ansible says outside of any task.
     case words(String)
     /// Of a worker: how the run has ended.
@@ -64,7 +64,8 @@ struct RunnerLine: Sendable {
     case "runner_on_skipped": return result(.skipped)
     case "runner_on_failed": return result(data?.ignore_errors ?? false ? .ignored : .failed)
     case "runner_on_unreachable": return result(.unreachable)
-    case "playbook_on_stats": return .stats(data?.counts ?? [:])
+    case "playbook_on_stats":
+      return .stats(data?.counts ?? [:], told: isSecret ? [:] : (data?.told ?? [:]).mapValues(bounded))
     case "error", "verbose", "system_warning":
       return .words(shown(plainText((raw.stdout ?? "").prefix(4000)).replacing("\n", with: " "), 1000))
     default: return .other
@@ -82,6 +83,12 @@ struct RunnerLine: Sendable {
     let parts = [result.msg ?? "", items.first ?? "", complaint.map { String($0) } ?? ""]
     let text = parts.filter { !$0.isEmpty }.joined(separator: ": ").prefix(4000)
     return shown(plainText(text).replacing("\n", with: " "), 2000)
+  }
+
+  /// The first few values that a playbook tells of a host.
+  private static func bounded(_ values: [String: String]) -> [String: String] {
+    let pairs = values.sorted { $0.key < $1.key }.prefix(32).map { (shown($0.key), shown($0.value, 500)) }
+    return Dictionary(pairs, uniquingKeysWith: { first, _ in first })
   }
 
   private static func shown(_ text: String, _ limit: Int = 100) -> String {
@@ -130,13 +137,17 @@ private struct Raw: Decodable {
     var remote_addr: String?
     var ignore_errors: Bool?
     var res: Result?
-    /// Of the last event.
+    /// Of the last event, as the next.
+    var told: [String: [String: String]]?
     var counts: [String: PlaybookCounts]
 
     private enum CodingKeys: String, CodingKey {
       case play, task, task_action, host, remote_addr, ignore_errors, res
       case ok, changed, skipped, failures, dark, rescued, ignored, processed
+      case told = "artifact_data"
     }
+
+    private enum ToldKeys: String, CodingKey { case switchyard }
 
     init(from decoder: any Decoder) throws {
       let fields = try decoder.container(keyedBy: CodingKeys.self)
@@ -147,6 +158,9 @@ private struct Raw: Decodable {
       remote_addr = fields.value(.remote_addr)
       ignore_errors = fields.value(.ignore_errors)
       res = fields.value(.res)
+      // Most playbooks tell nothing.
+      let artifacts = try? fields.nestedContainer(keyedBy: ToldKeys.self, forKey: .told)
+      told = artifacts?.value(.switchyard)
       let kinds: [(CodingKeys, WritableKeyPath<PlaybookCounts, Int>)] = [
         (.ok, \.ok), (.changed, \.changed), (.skipped, \.skipped), (.failures, \.failed),
         (.dark, \.unreachable),

@@ -113,6 +113,8 @@ public struct PlaybookHostReport: Hashable, Sendable, Codable {
   public var failedTask: String
   /// Why it failed; empty where it did not.
   public var reason: String
+  /// What the playbook tells of the host: `set_stats` with `switchyard: {HOST: {NAME: TEXT}}`.
+  public var told: [String: String] = [:]
   /// Bytes that were sent to the host; nil over SSH, where nobody counts them.
   public var sentBytes: Int?
   /// Whether the project had to be sent; nil over SSH.

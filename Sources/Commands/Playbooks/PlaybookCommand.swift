@@ -30,8 +30,7 @@ struct PlaybookRunVerb: AsyncParsableCommand {
 
   func run() async throws {
     let (project, playbook) = try Self.place(file, in: project)
-    var job = try await run.job(project: project, playbook: playbook, inventory)
-    job.isCheck = run.check
+    let job = try await run.job(project: project, playbook: playbook, inventory)
     let ended = try await PlaybookWork(job: job, door: door, output: output, runner: run.ansibleRunner)
       .carryOut()
     try ended.leave()

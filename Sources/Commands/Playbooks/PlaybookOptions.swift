@@ -94,6 +94,7 @@ struct PlaybookRunOptions: ParsableArguments {
         variable: String(text[..<sign]), path: String(text[text.index(after: sign)...]))
     }
     job.vaultPassword = vaultPasswordFile.map(Self.absolute)
+    job.isCheck = check
     job.forks = forks
     job.deadline = span.duration
     return job

@@ -7,6 +7,7 @@ import RolloutModel
 actor PlaybookView {
   private let format: OutputFormat
   private let style: OutputStyle
+  private let isQuiet: Bool
   private var progress: PlaybookProgress
   private var screen: LiveScreen
   private var drawnAt: ContinuousClock.Instant?
@@ -14,19 +15,22 @@ actor PlaybookView {
   /// Between two drawings.
   private static let pause = Duration.milliseconds(80)
 
-  private init(_ job: PlaybookJob, format: OutputFormat, style: OutputStyle) {
+  private init(_ job: PlaybookJob, format: OutputFormat, style: OutputStyle, isQuiet: Bool) {
+    self.isQuiet = isQuiet
     self.format = format
     self.style = style
     progress = PlaybookProgress(playbook: job.playbook, isCheck: job.isCheck, hosts: job.hosts.map(\.name))
     screen = LiveScreen(style)
   }
 
-  static func make(_ job: PlaybookJob, _ output: OutputOptions) -> PlaybookView {
-    PlaybookView(job, format: output.output, style: OutputStyle.of(descriptor: STDOUT_FILENO))
+  static func make(_ job: PlaybookJob, _ output: OutputOptions, isQuiet: Bool) -> PlaybookView {
+    PlaybookView(
+      job, format: output.output, style: OutputStyle.of(descriptor: STDOUT_FILENO), isQuiet: isQuiet)
   }
 
   /// Takes in an event.
   func take(_ event: PlaybookEvent) {
+    guard !isQuiet else { return }
     progress.take(event)
     switch (format, style.isLive) {
     case (.json, _):
@@ -44,6 +48,7 @@ actor PlaybookView {
 
   /// Tells how it has ended.
   func finish(_ report: PlaybookReport) throws {
+    guard !isQuiet else { return }
     guard format == .text else { return try Output.json(PlaybookReportLine(report), pretty: false) }
     if style.isLive {
       let size = TerminalSize.of(descriptor: STDOUT_FILENO)

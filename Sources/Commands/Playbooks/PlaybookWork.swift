@@ -33,6 +33,8 @@ struct PlaybookWork {
   let door: PlaybookDoorOptions
   let output: OutputOptions
   let runner: String?
+  /// Nothing is told on standard output.
+  var isQuiet = false
 
   func carryOut() async throws -> Ended {
     let environment = ProcessInfo.processInfo.environment
@@ -62,7 +64,7 @@ struct PlaybookWork {
   }
 
   private func run(_ playbooks: AnsiblePlaybooks) async throws -> Ended {
-    let view = PlaybookView.make(job, output)
+    let view = PlaybookView.make(job, output, isQuiet: isQuiet)
     let job = job
     let work = Task { () async -> Result<PlaybookReport, PlaybookError> in
       do throws(PlaybookError) {
