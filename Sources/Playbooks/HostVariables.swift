@@ -115,6 +115,8 @@ private struct IgnoredOr<Value: Decodable>: Decodable {
 func lastWords(_ text: String) -> String {
   let lines = plainText(text).split(separator: "\n").map { $0.trimmingPrefix(while: { $0 == " " }) }
     .filter { !$0.isEmpty && !$0.hasPrefix("[WARNING]") && !$0.hasPrefix("[DEPRECATION") }
+    // The place in the file is told; its text stands there.
+    .filter { $0.prefixMatch(of: /\d+ |\^ column/) == nil }
   // A fault is told first, where it stands after it.
   let first =
     lines.firstIndex { $0.hasPrefix("[ERROR]") || $0.hasPrefix("ERROR!") } ?? max(0, lines.count - 3)

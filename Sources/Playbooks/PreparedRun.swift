@@ -73,7 +73,7 @@ struct PreparedRun: Sendable {
     guard end.isGood else {
       throw PlaybookError(
         .invalid,
-        "\(escapedForTerminal(job.playbook)) can't be run: \(lastWords(end.complaints)). Nothing was changed",
+        "\(escapedForTerminal(job.playbook)) can't be run: \(named(lastWords(end.complaints))). Nothing was changed",
         hint: "correct it; ansible-playbook --list-hosts shows the same")
     }
     let counts = String(decoding: bytes, as: UTF8.self).split(separator: "\n").compactMap { line in
@@ -85,5 +85,10 @@ struct PreparedRun: Sendable {
         "no play of \(escapedForTerminal(job.playbook)) is for any of the \(job.hosts.count) hosts. Nothing was changed",
         hint: "see hosts: in the playbook, the inventory's groups, and --limit")
     }
+  }
+
+  /// A text of Ansible's with the project's own name in place of the copy's.
+  private func named(_ text: String) -> String {
+    text.replacing(project.path, with: escapedForTerminal(job.project))
   }
 }

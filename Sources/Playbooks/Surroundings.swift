@@ -18,6 +18,8 @@ struct Surroundings: Sendable {
       // Sockets of connections that are kept: in the run's own folder, so that they are known.
       "ANSIBLE_SSH_CONTROL_PATH_DIR": "\(folder.path)/ssh",
       "ANSIBLE_RETRY_FILES_ENABLED": "False",
+      // Modules would write their arguments into the hosts' journals.
+      "ANSIBLE_NO_TARGET_SYSLOG": "True",
       // Bytes of a result; a longer one is left out.
       "MAX_EVENT_RES": "262144",
     ]

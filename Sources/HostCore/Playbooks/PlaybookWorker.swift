@@ -24,7 +24,9 @@ struct PlaybookWorker {
       // The programs of the same environment come first; what the host's own search path has follows.
       "PATH=\(bin):\(ChildProcess.searchPath)", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "HOME=/root", "USER=root",
       // Files beside the project's modules would make it another project.
-      "PYTHONDONTWRITEBYTECODE=1", "ANSIBLE_NOCOLOR=1", "ANSIBLE_LOCAL_TEMP=\(folder)/tmp",
+      "PYTHONDONTWRITEBYTECODE=1",
+      // Modules would write their arguments into the journal.
+      "ANSIBLE_NO_TARGET_SYSLOG=True", "ANSIBLE_NOCOLOR=1", "ANSIBLE_LOCAL_TEMP=\(folder)/tmp",
       // Bytes of a result; a longer one is left out.
       "MAX_EVENT_RES=262144",
     ]
