@@ -33,8 +33,8 @@ struct OpenAPITests {
       #expect(document.openapi == "3.1.0")
       #expect(
         document.paths.keys.sorted() == [
-          "/healthz", "/readyz", "/v1/commands", "/v1/facts", "/v1/host", "/v1/openapi.json", "/v1/tunnel",
-          "/version",
+          "/healthz", "/readyz", "/v1/commands", "/v1/facts", "/v1/host", "/v1/openapi.json",
+          "/v1/playbooks", "/v1/tunnel", "/version",
         ])
       for (path, operations) in document.paths {
         for method in ["get", "post", "put", "delete", "patch"] {

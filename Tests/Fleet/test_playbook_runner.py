@@ -186,11 +186,14 @@ class PlaybookRunner(RolloutTest):
         self.assertEqual(last["event"], "report", outcome.said)
         return {host["host"]: host for host in last["report"]["hosts"]}
 
-    def left(self, host: str) -> list[str]:
-        names = ["written", "copied", "attached", "secret", "who", "rescued"]
-        found = self.site.on_host(host, "sh", "-c", "for f in " + " ".join(names) + "; do stat -c '%n %a %U' /srv/$f; [ -f /srv/$f ] && cat /srv/$f; done; true")
-        self.site.on_host(host, "rm", "-rf", *(f"/srv/{name}" for name in names))
-        return found.splitlines()
+    def left(self, host: str) -> dict[str, tuple[str, str]]:
+        """What the playbook has left on a host: mode and owner, and content; it is gone afterwards."""
+        found = {}
+        for name in ("written", "copied", "attached", "secret", "who", "rescued"):
+            about = self.site.on_host(host, "stat", "-c", "%a %U", f"/srv/{name}").strip()
+            found[name] = (about, self.site.on_host(host, "cat", f"/srv/{name}"))
+            self.site.on_host(host, "rm", "-rf", f"/srv/{name}")
+        return found
 
     def processes(self, *words: str) -> list[str]:
         """Processes of this machine, its hosts' among them, that have one of these words in their arguments."""
@@ -212,10 +215,11 @@ class PlaybookRunner(RolloutTest):
         self.assertEqual(counts["ssh"]["h1"][0], "changed")
         self.assertEqual((counts["ssh"]["h1"][1]["rescued"], counts["ssh"]["h1"][1]["ignored"], counts["ssh"]["h1"][1]["skipped"]), (1, 1, 2))
         self.assertEqual(left["ssh"], left["rpc"])
-        self.assertIn("it's $HOME; `x` 42 of all of h1 True", left["ssh"]["h1"])
-        self.assertIn("it's $HOME; `x` 42 of all none True", left["ssh"]["h2"])
-        self.assertIn("ops", left["ssh"]["h1"])
-        self.assertIn("from the controller", left["ssh"]["h1"])
+        self.assertEqual(left["ssh"]["h1"]["written"], ("640 root", "it's $HOME; `x` 42 of all of h1 True"))
+        self.assertEqual(left["ssh"]["h2"]["written"], ("640 root", "it's $HOME; `x` 42 of all none True"))
+        self.assertEqual(left["ssh"]["h1"]["who"][1], "ops")
+        self.assertEqual(left["ssh"]["h1"]["attached"], ("600 root", "from the controller\n"))
+        self.assertEqual(left["ssh"]["h1"]["secret"][1], SECRET)
 
     def test_2_auto_takes_the_agent_where_one_answers_and_says_why_where_not(self) -> None:
         outcome = self.command("auto", *self.variables(), limit="all").end()
