@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+import HostProtocol
 import Testing
 
 @testable import Playbooks
@@ -37,8 +38,9 @@ struct ProjectTests {
     try folder.makeFolder("env")
     try folder.write("secret", to: "env/extravars")
     for (name, mode) in [("", 0o700), ("/env", 0o700), ("/env/extravars", 0o600)] as [(String, mode_t)] {
-      let attributes = try FileManager.default.attributesOfItem(atPath: folder.path + name)
-      #expect((attributes[.posixPermissions] as? NSNumber)?.uint16Value == UInt16(mode))
+      var about = stat()
+      #expect(stat(folder.path + name, &about) == 0)
+      #expect(about.st_mode & 0o777 == mode)
     }
     await folder.remove()
   }
