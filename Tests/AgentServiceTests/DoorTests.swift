@@ -112,7 +112,7 @@ struct DoorTests {
     try await FarServer.with(
       .unix(socket),
       serve: { far in
-        for try await piece in far.incoming { try await far.write(Array(piece.readableBytesView)) }
+        try await FarServer.echo(far)
         ended.add(1)
       }
     ) { _ in
