@@ -94,6 +94,9 @@ let package = Package(
     module("JournalStore", ["Ports", "RolloutModel", grdb, crypto]),
     module("RunLogs", ["Ports", "RolloutModel"]),
     module("Certificates", ["Ports", "RolloutModel", asn1, crypto, x509]),
+    module(
+      "Playbooks",
+      ["HostProtocol", "MarkedYAML", "Ports", "RolloutModel", crypto, subprocess, systemPackage]),
     // L5: drivers of the machines, and the door that stands on another
     module(
       "AgentRPC",
@@ -130,7 +133,8 @@ let package = Package(
         "HostSteps",
         "Inventory",
         "JournalStore",
-        "MarkedYAML", "PolicyFiles", "Ports", "Probes", "RolloutEngine", "RolloutModel", "RunLogs",
+        "MarkedYAML", "Playbooks", "PolicyFiles", "Ports", "Probes", "RolloutEngine", "RolloutModel",
+        "RunLogs",
         "Simulator",
         "SSHTransport",
         argumentParser, crypto,
@@ -169,6 +173,9 @@ let package = Package(
     tests("HostMachineTests", ["HostMachine", "RolloutModel"]),
     tests("HostCoreTests", ["HostCore", "HostMachine", "HostProtocol", "RolloutModel"]),
     tests("LayeringTests", []),
+    tests(
+      "PlaybooksTests", ["HostProtocol", "MarkedYAML", "Playbooks", "Ports", "RolloutModel"],
+      exclude: ["Recordings"]),
     tests("ProbesTests", ["CLinux", "EventLoop", "Ports", "Probes", "RolloutModel"]),
     tests(
       "SSHTransportTests", ["CLinux", "EventLoop", "HostProtocol", "Ports", "RolloutModel", "SSHTransport"],

@@ -26,7 +26,8 @@ public enum ConfigurationFile {
   }
 
   private static let keys = [
-    "listen", "certificate", "key", "authority", "revoked", "controllers", "host_socket", "tunnels", "drain",
+    "listen", "certificate", "key", "authority", "revoked", "controllers", "host_socket", "playbook_socket",
+    "tunnels", "drain",
     "state", "upload_limit", "upload_total", "token_sha256", "services", "commands",
   ]
 
@@ -53,6 +54,9 @@ public enum ConfigurationFile {
     }
     let socket = file.value("host_socket", otherwise: "/run/switchyard/host.sock") {
       file.path($0, "host_socket", upTo: socketPathLimit)
+    }
+    let playbooks = file.value("playbook_socket").flatMap {
+      file.path($0, "playbook_socket", upTo: socketPathLimit)
     }
     let tunnels = file.value("tunnels", otherwise: []) { node in
       file.list(node, "tunnels", 0...256) { file.port($0, "a tunnel's port") }
@@ -81,11 +85,13 @@ public enum ConfigurationFile {
       let limit, let total, let token, let services,
       let commands, let listen
     else { return nil }
-    return AgentConfiguration(
+    var configuration = AgentConfiguration(
       listen: listen, certificate: certificate, key: key, authority: authority, revoked: revoked,
       controllers: controllers, hostSocket: socket, tunnels: tunnels, drain: drain, state: state,
       uploadLimit: limit, uploadTotal: total, tokenHash: token, services: services,
       commands: commands)
+    if let playbooks { configuration.playbookSocket = playbooks }
+    return configuration
   }
 
   private static func tokenHash(_ node: MarkedNode, _ file: MappingReader) -> Digest? {

@@ -11,8 +11,10 @@ struct AgentRoutes: Sendable {
 
   var all: [Route] {
     let health = HealthRoutes(version: switchyardVersion, lifecycle: lifecycle, limits: limits)
-    let host = HostSocket(path: configuration.hostSocket, connecting: limits.connecting)
-    let relays = RelayRoutes(host: host, tunnels: configuration.tunnels, limits: limits)
+    let host = LocalSocket.host(configuration.hostSocket, connecting: limits.connecting)
+    let playbooks = LocalSocket.playbooks(configuration.playbookSocket, connecting: limits.connecting)
+    let relays = RelayRoutes(
+      host: host, playbooks: playbooks, tunnels: configuration.tunnels, limits: limits)
     let facts = FactsRoute(facts: HostFacts(slot: slot, version: switchyardVersion), limits: limits)
     let logs = RunLogs(
       folder: StateFolder(path: "\(configuration.state)/runs"), limit: limits.log, total: limits.logs,

@@ -5,7 +5,7 @@ import RolloutModel
 
 /// A conversation of the agent's own with the host program.
 struct HostConversation: Sendable {
-  let socket: HostSocket
+  let socket: LocalSocket
 
   private typealias Pieces = NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator
 

@@ -11,7 +11,7 @@ struct ServiceRoutes: Sendable {
   private let conversation: HostConversation
   private let places: Places
 
-  init(allowed: [ServiceName], host: HostSocket, limits: Limits) {
+  init(allowed: [ServiceName], host: LocalSocket, limits: Limits) {
     self.allowed = allowed
     self.limits = limits
     conversation = HostConversation(socket: host)

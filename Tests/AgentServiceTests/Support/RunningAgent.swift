@@ -30,6 +30,7 @@ struct RunningAgent: Sendable {
       authority: authority.root, revoked: nil, controllers: nil, hostSocket: scratch.file("host.sock"),
       tunnels: [], drain: .seconds(30), state: scratch.path,
       uploadLimit: 64 << 20, uploadTotal: 128 << 20, tokenHash: nil, services: [], commands: [:])
+    configuration.playbookSocket = scratch.file("playbook.sock")
     try configure(&configuration, scratch)
     let log = CollectedLog()
     let server = try AgentServer(
