@@ -185,8 +185,8 @@ class AgentInstall(PlaybookTest):
             tar.add(folder, "private")
         subprocess.run(self.fleet.host("h1").argv_inside(["tar", "-x", "-C", "/root"]), input=packed.getvalue(), check=True, timeout=60)
         tools = "/opt/switchyard-python/ansible/bin"
-        said = self.site.on_host("h1", "env", f"PATH={tools}:/usr/bin:/bin", "HOME=/root", f"{tools}/ansible-runner", "run", "/root/private",
-                                 "-p", "site.yml")
+        said = self.site.on_host("h1", "systemd-run", "--quiet", "--collect", "--wait", "--pipe", f"--setenv=PATH={tools}:/usr/bin:/bin",
+                                 "--setenv=HOME=/root", f"{tools}/ansible-runner", "run", "/root/private", "-p", "site.yml")
         self.assertRegex(said, r"localhost\s+: ok=2 .*failed=0")
 
     def test_6_another_release_or_configuration(self) -> None:
