@@ -97,7 +97,7 @@ def put(fleet: Fleet, host: str, path: str, content: bytes, mode: int = 0o644, g
 def supplier(fleet: Fleet, files: Path) -> Iterator[Supplier]:
     """Serves until the block ends; the hosts' apt is told of it."""
     server = Supplier(fleet.network.gateway, files)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)  # it keeps no run alive that was broken off
     thread.start()
     try:
         for host in fleet.hosts:

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
 import io
 import json
 import shutil
 import ssl
 import subprocess
 import tarfile
+import threading
+import time
 import unittest
 import zipfile
 from pathlib import Path
@@ -182,8 +185,8 @@ class AgentInstall(PlaybookTest):
             tar.add(folder, "private")
         subprocess.run(self.fleet.host("h1").argv_inside(["tar", "-x", "-C", "/root"]), input=packed.getvalue(), check=True, timeout=60)
         tools = "/opt/switchyard-python/ansible/bin"
-        said = self.site.on_host("h1", "env", f"PATH={tools}:/usr/bin:/bin", "HOME=/root", f"{tools}/ansible-runner", "run", "/root/private",
-                                 "-p", "site.yml")
+        said = self.site.on_host("h1", "systemd-run", "--quiet", "--collect", "--wait", "--pipe", f"--setenv=PATH={tools}:/usr/bin:/bin",
+                                 "--setenv=HOME=/root", f"{tools}/ansible-runner", "run", "/root/private", "-p", "site.yml")
         self.assertRegex(said, r"localhost\s+: ok=2 .*failed=0")
 
     def test_6_another_release_or_configuration(self) -> None:
@@ -230,7 +233,27 @@ class AgentInstall(PlaybookTest):
         before = self.served()
         started = self.invocation("switchyard-agent-blue")
         self.cert("renew", "h1")
+        trust = ssl.create_default_context(cafile=str(self.tls() / "ca.pem"))
+        client = http.client.HTTPSConnection(self.address(), 7440, timeout=10, context=trust)
+        self.addCleanup(client.close)
+        over, asked = threading.Event(), []
+
+        def ask() -> None:
+            """One connection, all the while: none is made in its place."""
+            client.connect()
+            client.auto_open = 0
+            while not over.wait(0.5):
+                client.request("GET", "/readyz")
+                asked.append(client.getresponse().read())
+
+        thread = threading.Thread(target=ask)
+        thread.start()
         self.assert_played(self.renew())
+        time.sleep(1)
+        told = len(asked)
+        self.wait_for("the old connection's answers", lambda: len(asked) > told + 2, within=10)
+        over.set()
+        thread.join()
         self.assertNotEqual(self.served(), before)
         self.assertIn(self.served(), (self.tls() / "h1.pem").read_text())
         self.assertEqual(self.invocation("switchyard-agent-blue"), started)
