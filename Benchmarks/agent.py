@@ -142,7 +142,7 @@ def main() -> None:
             report["idle_mb"] = memory(process.pid)
             report["load"] = load(place, options.rate, 4, options.seconds)
             report["new_connections"] = load(place, options.rate / 5, 4, options.seconds, anew=True)
-            time.sleep(5)
+            time.sleep(45)
             report["idle_mb_after_load"] = memory(process.pid)
     print(json.dumps(report, indent=2))
 
