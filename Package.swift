@@ -100,6 +100,7 @@ let package = Package(
         "EventLoop", "HostProtocol", "Ports", "RolloutModel", "SSHTransport", nioCore, nioHTTP1, nioPosix,
         nioSSL,
       ]),
+    module("Agents", ["Certificates", "HostProtocol", "Ports", "RolloutModel"]),
     module("HostCore", ["HostMachine", "HostProtocol", "RolloutModel", "SystemdBus", crypto]),
     module(
       "AgentService",
@@ -120,7 +121,7 @@ let package = Package(
     module(
       "Commands",
       [
-        "AgentRPC", "Certificates", "Controller", "ControllerMachine", "EventLoop", "HostProtocol",
+        "AgentRPC", "Agents", "Certificates", "Controller", "ControllerMachine", "EventLoop", "HostProtocol",
         "HostSteps",
         "Inventory",
         "JournalStore",
@@ -152,6 +153,7 @@ let package = Package(
         "RolloutModel", "SSHTransport", logging, nioCore, nioHTTP1, nioPosix, nioSSL, subprocess,
         systemPackage,
       ]),
+    tests("AgentsTests", ["Agents", "Certificates", "HostProtocol", "Ports", "RolloutModel"]),
     tests("CertificatesTests", ["Certificates", "Ports", "RolloutModel", asn1, crypto, x509]),
     tests(
       "CommandsTests", ["BadFiles", "Commands", "HostProtocol", "Ports", "RolloutModel", "switchyard"]),

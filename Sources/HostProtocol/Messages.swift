@@ -47,6 +47,8 @@ public enum HostRequest: Hashable, Sendable, Codable {
   case clear(AgentName, reason: String)
   /// Removes all that is ours of an agent from the host; refused while a slot owns traffic and `force` is false.
   case forget(AgentName, force: Bool)
+  /// Changes the credentials of Switchyard's own agent; it needs no lease, for the order names what it expects to be there.
+  case credentials(CredentialOrder)
 }
 
 /// What a host program answers.
@@ -65,6 +67,8 @@ public enum HostReply: Hashable, Sendable, Codable {
   case staged(have: Int64)
   /// To everything that changes an agent, and to `observe`: the agent as it is now.
   case status(AgentStatus)
+  /// To `credentials`.
+  case credentials(CredentialState)
   /// To `release`, `forget`.
   case done
   /// To anything that was not done.

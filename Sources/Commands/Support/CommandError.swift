@@ -7,6 +7,7 @@ import RolloutModel
 struct CommandError: Error, CustomStringConvertible {
   static let toolError: Int32 = 1
   static let invalidInput: Int32 = 2
+  static let rolledBack: Int32 = 3
   static let rollbackIncomplete: Int32 = 4
   static let endsSoon: Int32 = 7
   static let hostsWouldFail: Int32 = 9

@@ -24,6 +24,8 @@ package struct HostFiles: Hashable, Sendable {
   package func state(of agent: AgentName) -> String { "\(states)/\(agent)" }
   /// Where the default unit lets an agent write (StateDirectory=).
   package func data(of agent: AgentName) -> String { "\(prefix)/var/lib/switchyard-agents/\(agent)" }
+  /// What Switchyard's own agent shows and trusts.
+  package var credentials: String { "\(prefix)/etc/switchyard-agent/tls" }
   /// The environment of an agent's slots.
   package func settings(of agent: AgentName) -> String { "\(prefix)/etc/switchyard/\(agent)" }
 }
