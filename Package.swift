@@ -105,7 +105,7 @@ let package = Package(
     module(
       "AgentService",
       [
-        "MarkedYAML", "RolloutModel", "SystemdBus", asn1, httpTypes, hummingbird, logging, nioCore,
+        "HostProtocol", "MarkedYAML", "RolloutModel", "SystemdBus", asn1, httpTypes, hummingbird, logging, nioCore,
         nioHTTPTypes, nioPosix, nioSSL, subprocess, systemPackage, x509,
       ]),
     module(

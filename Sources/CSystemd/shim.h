@@ -25,6 +25,9 @@ static inline int switchyard_read_path(sd_bus_message *m, const char **value) {
 static inline int switchyard_read_uint32(sd_bus_message *m, uint32_t *value) {
   return sd_bus_message_read_basic(m, SD_BUS_TYPE_UINT32, value);
 }
+static inline int switchyard_read_uint64(sd_bus_message *m, uint64_t *value) {
+  return sd_bus_message_read_basic(m, SD_BUS_TYPE_UINT64, value);
+}
 static inline int switchyard_read_bool(sd_bus_message *m, int *value) {
   return sd_bus_message_read_basic(m, SD_BUS_TYPE_BOOLEAN, value);
 }

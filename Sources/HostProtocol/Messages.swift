@@ -14,6 +14,9 @@ public enum HostRequest: Hashable, Sendable, Codable {
   case check([Dependency], deadline: Span)
   /// The agent as it is now; writes nothing.
   case observe(AgentName)
+  /// Looks at a service, or starts, stops or restarts it. Refused for units of Switchyard's own, and for an agent's while a lease
+  /// or a flip in probation protects them. Done twice it gives the result of once, but for a restart.
+  case service(ServiceOrder)
   /// A unit's last journal lines.
   case log(AgentName, Side, lines: Int)
   /// Takes or keeps the lease, and installs the setup for it. The same controller asking again gets its lease back.
@@ -61,6 +64,8 @@ public enum HostReply: Hashable, Sendable, Codable {
   case checked([DependencyResult])
   /// To `log`: the lines, oldest first, escaped for a terminal.
   case log([String])
+  /// To `service`: the service as it was seen afterwards, whether or not it is as asked.
+  case service(ServiceReport)
   /// To `acquire`, `renew`.
   case lease(Lease)
   /// To `stage`: bytes of the archive that need not be sent; all of them where the release is in the store already.

@@ -43,7 +43,7 @@ extension Shape where Value == String {
   /// A service unit's name.
   static let serviceUnit = text("unit", upTo: 255, pattern: "^[A-Za-z0-9][A-Za-z0-9:_.@-]*\\.service$") {
     text in
-    if consists(text, first: "", rest: ":_.@-"), text.hasSuffix(".service"), text != ".service" { return nil }
+    if ServiceName(text) != nil { return nil }
     let fixed = consists(text, first: "", rest: ":_.@-") && !text.contains(".")
     return Complaint(
       "\(quoted(text)) is no service unit's name",

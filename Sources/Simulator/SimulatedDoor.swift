@@ -125,7 +125,7 @@ extension AgentOrder {
     case .rollback(_, let reason, let takeOver): self = .rollback(reason: reason, takeOver: takeOver)
     case .clear: self = .clear
     case .forget(_, let force): self = .forget(force: force)
-    case .hello, .facts, .check, .observe, .log, .credentials: return nil
+    case .hello, .facts, .check, .observe, .service, .log, .credentials: return nil
     }
   }
 }

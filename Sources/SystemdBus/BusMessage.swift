@@ -70,6 +70,12 @@ final class BusMessage {
     return number
   }
 
+  func readUInt64() throws(BusError) -> UInt64 {
+    var number: UInt64 = 0
+    try check(switchyard_read_uint64(pointer, &number))
+    return number
+  }
+
   func readFlag() throws(BusError) -> Bool {
     var flag: Int32 = 0
     try check(switchyard_read_bool(pointer, &flag))

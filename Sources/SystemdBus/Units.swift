@@ -31,8 +31,8 @@ public enum JobResult: Hashable, Sendable {
 }
 
 extension SystemBus {
-  private static let unitInterface = "org.freedesktop.systemd1.Unit"
-  private static let serviceInterface = "org.freedesktop.systemd1.Service"
+  static let unitInterface = "org.freedesktop.systemd1.Unit"
+  static let serviceInterface = "org.freedesktop.systemd1.Service"
 
   /// Services as they are now, in this order; one that does not exist has the load state `not-found`. Asks for no more than is
   /// told: each property costs the host's first process a turn, and units are looked at again and again.
@@ -88,7 +88,7 @@ extension SystemBus {
       ? true : property("NeedDaemonReload", of: path, Self.unitInterface, "b").readFlag()
   }
 
-  private func load(_ unit: String) throws(BusError) -> String {
+  func load(_ unit: String) throws(BusError) -> String {
     try call("LoadUnit") { message throws(BusError) in try message.append(unit) }.readPath()
   }
 

@@ -33,7 +33,9 @@ struct OpenAPITests {
       #expect(document.openapi == "3.1.0")
       #expect(
         document.paths.keys.sorted() == [
-          "/healthz", "/readyz", "/v1/commands", "/v1/facts", "/v1/host", "/v1/openapi.json", "/v1/tunnel",
+          "/healthz", "/readyz", "/v1/commands", "/v1/facts", "/v1/host", "/v1/openapi.json",
+          "/v1/services", "/v1/services/{name}", "/v1/services/{name}/restart", "/v1/services/{name}/start",
+          "/v1/services/{name}/stop", "/v1/tunnel",
           "/version",
         ])
       for (path, operations) in document.paths {

@@ -20,6 +20,8 @@ public struct AgentConfiguration: Hashable, Sendable {
   public var tunnels: [Int]
   /// How long running requests may go on once the agent is asked to end.
   public var drain: Span
+  /// The services of the host that clients may look at, start and stop.
+  public var services: [ServiceName]
   /// What clients may run, by name.
   public var commands: [String: AgentCommand]
 
@@ -27,7 +29,7 @@ public struct AgentConfiguration: Hashable, Sendable {
   public init(
     listen: String, certificate: String, key: String, authority: String, revoked: String?,
     controllers: [String]?, hostSocket: String, tunnels: [Int], drain: Span,
-    commands: [String: AgentCommand]
+    services: [ServiceName], commands: [String: AgentCommand]
   ) {
     self.listen = listen
     self.certificate = certificate
@@ -38,6 +40,7 @@ public struct AgentConfiguration: Hashable, Sendable {
     self.hostSocket = hostSocket
     self.tunnels = tunnels
     self.drain = drain
+    self.services = services
     self.commands = commands
   }
 

@@ -27,7 +27,7 @@ public enum ConfigurationFile {
 
   private static let keys = [
     "listen", "certificate", "key", "authority", "revoked", "controllers", "host_socket", "tunnels", "drain",
-    "commands",
+    "services", "commands",
   ]
 
   /// The longest path of a Unix socket, without the zero byte at its end.
@@ -60,14 +60,28 @@ public enum ConfigurationFile {
     let drain = file.value("drain", otherwise: .seconds(30)) {
       file.span($0, "drain", .zero ... .seconds(3600))
     }
+    let services = file.value("services", otherwise: []) { node in
+      file.list(node, "services", 0...64) { service($0, file) }
+    }
     let commands = file.value("commands", otherwise: [:]) { CommandFields.read($0, diagnostics) }
     let listen = file.value("listen", otherwise: "0.0.0.0") { address($0, file) }
-    guard let certificate, let key, let authority, let socket, let tunnels, let drain, let commands,
-      let listen
+    guard let certificate, let key, let authority, let socket, let tunnels, let drain, let services,
+      let commands, let listen
     else { return nil }
     return AgentConfiguration(
       listen: listen, certificate: certificate, key: key, authority: authority, revoked: revoked,
-      controllers: controllers, hostSocket: socket, tunnels: tunnels, drain: drain, commands: commands)
+      controllers: controllers, hostSocket: socket, tunnels: tunnels, drain: drain, services: services,
+      commands: commands)
+  }
+
+  private static func service(_ node: MarkedNode, _ file: MappingReader) -> ServiceName? {
+    guard let text = file.text(node, "a service", upTo: 255) else { return nil }
+    guard let name = ServiceName(text) else {
+      file.diagnostics.report(
+        node.place, "\(quoted(text)) is no service unit's name", "write NAME.service, without a path")
+      return nil
+    }
+    return name
   }
 
   private static func address(_ node: MarkedNode, _ file: MappingReader) -> String? {

@@ -48,12 +48,13 @@ enum OpenAPIDocument {
     ]
     if let sends = about.sends { operation["requestBody"] = ["required": true, "content": content(sends)] }
     if needsCaller { operation["security"] = [["certificate": []]] }
-    if !about.query.isEmpty {
+    if !about.parameters.isEmpty {
       operation["parameters"] = .list(
-        about.query.sorted { $0.key < $1.key }.map { name, text in
+        about.parameters.map { parameter in
           [
-            "name": .text(name), "in": "query", "required": true, "description": .text(text),
-            "schema": ["type": "integer", "minimum": 1, "maximum": 65_535],
+            "name": .text(parameter.name), "in": .text(parameter.place.rawValue),
+            "required": .flag(parameter.isRequired), "description": .text(parameter.about),
+            "schema": parameter.schema,
           ]
         })
     }
@@ -75,8 +76,10 @@ enum OpenAPIDocument {
     case 400: "Not understood"
     case 401: "No client certificate"
     case 403: "Not allowed to this client, or to any"
+    case 404: "There is no such thing"
+    case 409: "Not as things are"
     case 413: "The body is too large"
-    case 502: "Nothing listens there"
+    case 502: "Nothing listens there, or what does failed"
     case 503: "Not now"
     case 504: "No answer in time"
     default: "Failed"

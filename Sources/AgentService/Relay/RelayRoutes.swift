@@ -4,7 +4,7 @@ import RolloutModel
 
 /// The ways through the agent: to the host program, and to local ports.
 struct RelayRoutes: Sendable {
-  let hostSocket: String
+  let host: HostSocket
   let tunnels: [Int]
   let limits: Limits
 
@@ -16,29 +16,19 @@ struct RelayRoutes: Sendable {
         .init(
           "Bytes both ways between the request and the host program", tag: "relay", sends: .bytes,
           receives: .bytes,
-          failures: [503]), answer: host),
+          failures: [503])
+      ) { call in relay(try await host.connect(for: call.channel), call) },
       Route(
         .post, "/v1/tunnel", limit: nil,
         .init(
           "Bytes both ways between the request and a port of 127.0.0.1", tag: "relay", sends: .bytes,
-          receives: .bytes, query: ["port": "A port that the agent's configuration lists in tunnels"],
-          failures: [400, 502, 504]), answer: tunnel),
+          receives: .bytes, parameters: [Self.port], failures: [400, 502, 504]), answer: tunnel),
     ]
   }
 
-  @Sendable private func host(_ call: Call) async throws -> Answer {
-    do {
-      let address = try SocketAddress(unixDomainSocketPath: hostSocket)
-      let far = try await Dial.connect(to: address, for: call.channel, within: limits.connecting)
-      return relay(far, call)
-    } catch {
-      let socket = escapedForTerminal(hostSocket)
-      throw AgentError(
-        .serviceUnavailable, "host_unavailable",
-        "the host program's socket \(socket) can't be reached: \(escapedForTerminal(Dial.reason(error)))",
-        hint: "start switchyard-host.socket on the host, and let the agent's user into its group")
-    }
-  }
+  private static let port = Documentation.Parameter(
+    "port", .query, "A port that the agent's configuration lists in tunnels",
+    schema: ["type": "integer", "minimum": 1, "maximum": 65_535])
 
   @Sendable private func tunnel(_ call: Call) async throws -> Answer {
     guard let text = call.query("port"), let port = Int(text), (1...65_535).contains(port) else {

@@ -10,11 +10,12 @@ struct AgentRoutes: Sendable {
 
   var all: [Route] {
     let health = HealthRoutes(version: switchyardVersion, lifecycle: lifecycle, limits: limits)
-    let relays = RelayRoutes(
-      hostSocket: configuration.hostSocket, tunnels: configuration.tunnels, limits: limits)
+    let host = HostSocket(path: configuration.hostSocket, connecting: limits.connecting)
+    let relays = RelayRoutes(host: host, tunnels: configuration.tunnels, limits: limits)
     let facts = FactsRoute(facts: HostFacts(slot: slot, version: switchyardVersion), limits: limits)
     let commands = CommandRoute(commands: configuration.commands, limits: limits)
-    let routes = health.routes + relays.routes + [facts.route, commands.route]
+    let services = ServiceRoutes(allowed: configuration.services, host: host, limits: limits)
+    let routes = health.routes + relays.routes + [facts.route, commands.route] + services.routes
     return routes + [document(of: routes)]
   }
 

@@ -8,6 +8,8 @@ import Synchronization
 /// One request, with what is known of who makes it.
 struct Call: Sendable {
   let request: Request
+  /// What the path has in the places of its route's names.
+  let parameters: [String: String]
   let body: CallBody
   /// Who asks; nil on routes that are open to everybody.
   let caller: Caller?
@@ -21,6 +23,14 @@ struct Call: Sendable {
     log[metadataKey: "client"] = .string(caller?.label ?? "-")
     log[metadataKey: "path"] = .string(request.uri.path)
     return log
+  }
+
+  /// What the path has in the place of a name; a route asks for none but its own.
+  func parameter(_ name: String) -> String { parameters[name] ?? "" }
+
+  /// Whether a key is in the query at all.
+  func hasQuery(_ key: String) -> Bool {
+    (request.uri.query ?? "").split(separator: "&").contains { $0.prefix(while: { $0 != "=" }) == key }
   }
 
   /// The value of a key in the query, as it stands there; nil where it is absent or stands there twice.

@@ -23,6 +23,8 @@ struct Limits: Sendable {
   /// What is read of a refused request's body, so that the client reads the answer before the connection ends, and for how long.
   var leftover = 1 << 20
   var leftoverTime: Duration = .seconds(5)
+  /// Conversations with the host program at once that are the agent's own.
+  var services = 8
   /// Commands that run at once.
   var commands = 16
   /// The bytes of a command's output that are passed on.

@@ -25,10 +25,11 @@ struct Responder: Sendable {
     var caller: Caller?
     var answer: Answer
     do {
-      let (route, found) = try await admit(request, on: channel)
+      let (route, parameters, found) = try await admit(request, on: channel)
       caller = found
       if Self.expects(request) { try await writer.writeInformationalHead(HTTPResponse(status: .continue)) }
-      let call = Call(request: request, body: body, caller: caller, channel: channel, log: log)
+      let call = Call(
+        request: request, parameters: parameters, body: body, caller: caller, channel: channel, log: log)
       answer = try await Self.answer(call, route)
     } catch {
       answer = Answer(self.error(error, request))
@@ -40,16 +41,18 @@ struct Responder: Sendable {
     try await finish(body, refused: answer.status.code >= 400, request)
   }
 
-  private func admit(_ request: Request, on channel: any Channel) async throws -> (Route, Caller?) {
+  private func admit(
+    _ request: Request, on channel: any Channel
+  ) async throws -> (Route, [String: String], Caller?) {
     let path = request.uri.path
     let caller = Route.needsCaller(path) ? try await gatekeeper.caller(on: channel) : nil
-    let route = try table.route(request.method, path)
+    let (route, parameters) = try table.route(request.method, path)
     guard caller == nil || lifecycle.phase != .draining else {
       throw AgentError(
         .serviceUnavailable, "draining", "this agent is on its way to its end",
         hint: "connect anew: another one takes over")
     }
-    return (route, caller)
+    return (route, parameters, caller)
   }
 
   private static func answer(_ call: Call, _ route: Route) async throws -> Answer {

@@ -71,6 +71,8 @@ package final class HostService {
       return .checked(
         DependencyChecks(deadline: deadline, releaseDisk: hands.store.diskPath).run(dependencies))
     case .observe(let agent): return .status(try HostSurvey(hands: hands).status(agent))
+    case .service(let order) where order.action == .status:
+      return .service(try ServiceControl(hands: hands).carryOut(order))
     case .log(let agent, let side, let lines):
       return .log(try HostSurvey(hands: hands).log(agent, side, lines: lines))
     default:
@@ -85,6 +87,7 @@ package final class HostService {
 
   private func change(_ request: HostRequest) throws(HostFailure) -> HostReply {
     switch request {
+    case .service(let order): return .service(try ServiceControl(hands: hands).carryOut(order))
     case .acquire(let lease): return try carryOut(lease.setup.name, .acquire(lease))
     case .renew(let agent, let key, let ttl): return try carryOut(agent, .renew(key, ttl: ttl))
     case .release(let agent, let key): return try carryOut(agent, .release(key))

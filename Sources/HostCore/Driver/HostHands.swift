@@ -118,12 +118,7 @@ package final class HostHands: Hands {
     let known = try asking("looking at \(names.joined(separator: ", "))") { () throws(BusError) in
       try bus.services(names)
     }
-    return known.map { known in
-      UnitStatus(
-        unit: known.unit, loadState: known.loadState, activeState: known.activeState,
-        subState: known.subState, invocation: known.invocation, restarts: known.restarts,
-        result: known.result, exitStatus: known.exitStatus, mainPID: known.mainPID)
-    }
+    return known.map { UnitStatus($0) }
   }
 
   /// A unit's last lines, escaped; none where the journal can't be read, as they only ever accompany something else.
@@ -310,6 +305,16 @@ extension HostHands {
     try traffic(setup).remove(setup)
     try store.remove(setup.name)
     try FileTree.remove(setup.name.text, in: try FileTree.makeFolder("\(files.settings(of: setup.name))/.."))
+  }
+}
+
+extension UnitStatus {
+  /// A unit as systemd says it is.
+  init(_ known: UnitProperties) {
+    self.init(
+      unit: known.unit, loadState: known.loadState, activeState: known.activeState, subState: known.subState,
+      invocation: known.invocation, restarts: known.restarts, result: known.result,
+      exitStatus: known.exitStatus, mainPID: known.mainPID)
   }
 }
 
