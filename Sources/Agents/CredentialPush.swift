@@ -39,14 +39,23 @@ public struct CredentialPush: Sendable {
     public var isGood: Bool { state == .serving || state == .placed }
   }
 
+  /// What an agent must be found to do before its files are touched.
+  public enum Care: Sendable {
+    /// It serves a certificate of the same authority.
+    case sameAuthority
+    /// It serves a certificate, be it of another authority, whose clients it then lets in no more.
+    case anyAuthority
+    /// Nothing: no agent need be there, and none is looked for.
+    case unseen
+  }
+
   private let doors: any Doors
   private let look: any CertificateLook
   private let time: any Timekeeper
   private let port: Int
   /// How long an agent has to serve what was placed. It looks at its files every two seconds.
   private let within: Span
-  /// Whether agents must be there to be looked at.
-  private let mustServe: Bool
+  private let care: Care
 
   /// One call with the host program, which does little.
   private static let callWithin = Duration.seconds(60)
@@ -57,14 +66,14 @@ public struct CredentialPush: Sendable {
 
   /// A push through these doors; `port` is where agents serve.
   public init(
-    doors: any Doors, look: any CertificateLook, time: any Timekeeper, port: Int, within: Span, mustServe: Bool
+    doors: any Doors, look: any CertificateLook, time: any Timekeeper, port: Int, within: Span, care: Care
   ) {
     self.doors = doors
     self.look = look
     self.time = time
     self.port = port
     self.within = within
-    self.mustServe = mustServe
+    self.care = care
   }
 
   /// Brings credentials to one host. Those that can't be its own are refused before it is asked anything.
@@ -95,11 +104,19 @@ public struct CredentialPush: Sendable {
     do throws(DoorError) {
       route = try await channel.outsideRoute(port: port)
       // An agent that can't be seen before can't be seen to serve afterwards either.
-      if mustServe { _ = try await look.servedCertificate(at: route, within: Self.lookWithin) }
+      if case .unseen = care {} else {
+        let shown = try await look.servedCertificate(at: route, within: Self.lookWithin)
+        if case .sameAuthority = care, !credentials.isOfSameAuthority(shown) {
+          throw DoorError(
+            .refused, "the agent shows a certificate of another authority, whose clients would be shut out",
+            hint: "--replace-authority brings it under this one")
+        }
+      }
     } catch {
       return Result(
         host: host.name, state: .refused,
-        text: "\(error); nothing was changed (--unseen places the files where no agent serves yet)")
+        text: "\(error); nothing was changed"
+          + (error.kind == .unreachable ? " (--unseen places files where no agent serves yet)" : ""))
     }
     let files = CredentialFiles(
       certificate: credentials.certificate, key: Secret(credentials.key), authority: credentials.authority,
@@ -112,7 +129,7 @@ public struct CredentialPush: Sendable {
       return Result(
         host: host.name, state: .unknown, text: "the host does not say what it has now: use a newer host program")
     }
-    guard mustServe else {
+    if case .unseen = care {
       return await settled(digest, host, over: channel, as: .placed, "its files are there", placed.changed)
     }
     guard let failure = await failureToServe(credentials.der, at: route) else {

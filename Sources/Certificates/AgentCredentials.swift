@@ -17,11 +17,19 @@ public struct AgentCredentials: Sendable {
   public let authority: String
   /// `crl.pem`, the newest.
   public let list: String
+  let issuer: Certificate
 
   /// Whether the certificate's owner may be called so, be it a name or an address.
   public func names(_ host: String) -> Bool {
     guard let name = AlternativeName("ip:" + host) ?? AlternativeName("dns:" + host) else { return false }
     return record.alternativeNames.contains(name)
+  }
+
+  /// Whether the same authority signed this certificate, given in DER, be it the newest one or not.
+  public func isOfSameAuthority(_ der: [UInt8]) -> Bool {
+    // What is no certificate was signed by nobody.
+    guard let other = try? Certificate(derEncoded: der) else { return false }
+    return other.issuer == issuer.subject && issuer.publicKey.isValidSignature(other.signature, for: other)
   }
 }
 
@@ -41,7 +49,7 @@ extension Authority {
       return AgentCredentials(
         record: record, der: issued.der, certificate: issued.certificate, key: issued.key,
         authority: String(decoding: try files.certificateFile(), as: UTF8.self),
-        list: String(decoding: try files.listFile(), as: UTF8.self))
+        list: String(decoding: try files.listFile(), as: UTF8.self), issuer: contents.certificate)
     }
   }
 

@@ -36,8 +36,20 @@ struct CredentialPushTests {
     site.isUp = false
     #expect(await site.push().bring(try site.credentials(), to: Self.host).state == .refused)
     #expect(site.asked.isEmpty)
-    #expect(await site.push(mustServe: false).bring(try site.credentials(), to: Self.host).state == .placed)
+    #expect(await site.push(.unseen).bring(try site.credentials(), to: Self.host).state == .placed)
     #expect(site.asked == ["place", "settle"])
+  }
+
+  @Test("An agent of another authority is left alone, unless it is to change")
+  func keepsAuthority() async throws {
+    let site = try Site()
+    let refused = await site.push(.sameAuthority).bring(try site.credentials(), to: Self.host)
+    #expect(refused.state == .refused)
+    #expect(refused.text.contains("another authority"))
+    #expect(site.asked.isEmpty)
+    site.showsOwn(try site.credentials().der)
+    _ = try site.authority.renew(["web-1"])
+    #expect(await site.push(.sameAuthority).bring(try site.credentials(), to: Self.host).state == .serving)
   }
 
   @Test("A certificate for another host is refused, and nothing is asked")

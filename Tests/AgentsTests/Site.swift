@@ -10,7 +10,10 @@ import Synchronization
 /// An authority, and a host with an agent, as far as a push sees them.
 final class Site: Doors, HostChannel, CertificateLook, Sendable {
   private struct Contents {
-    var asked: [String] = []
+    /// The agent shows the authority's own certificate so far.
+  func showsOwn(_ der: [UInt8]) { contents.withLock { $0.served = der } }
+
+  var asked: [String] = []
     var served: [UInt8] = [1]
     var before: [UInt8] = [1]
     var reloads = true
@@ -48,8 +51,8 @@ final class Site: Doors, HostChannel, CertificateLook, Sendable {
     return credentials
   }
 
-  func push(mustServe: Bool = true) -> CredentialPush {
-    CredentialPush(doors: self, look: self, time: clock, port: 7440, within: .seconds(5), mustServe: mustServe)
+  func push(_ care: CredentialPush.Care = .anyAuthority) -> CredentialPush {
+    CredentialPush(doors: self, look: self, time: clock, port: 7440, within: .seconds(5), care: care)
   }
 
   var asked: [String] { contents.withLock { $0.asked } }

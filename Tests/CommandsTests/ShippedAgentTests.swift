@@ -1,5 +1,6 @@
 import CoreFoundation
 import FoundationEssentials
+import RolloutModel
 import Testing
 
 @testable import Commands

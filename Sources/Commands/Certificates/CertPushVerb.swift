@@ -23,16 +23,23 @@ struct CertPushVerb: AsyncParsableCommand {
   @Flag(help: "Also where no agent serves yet: the files are placed, and nobody is seen to serve them.")
   var unseen = false
 
+  @Flag(help: "Also where the agent serves a certificate of another authority, which it then no longer trusts.")
+  var replaceAuthority = false
+
   func run() async throws {
+    guard !unseen || !replaceAuthority else {
+      throw CommandError.invalid("--unseen looks at no agent, so that --replace-authority says nothing; leave one out")
+    }
     let span = Span(milliseconds: try CertText.span(within, of: "--within"))
     let definition = try options.definition()
     let hosts = try await HostFleet.load(options.hosts)
     let credentials = try await HostCredentials.load(hosts, options.authority)
-    let (port, mustServe) = (definition.rpc?.port ?? definition.publicPort, !unseen)
+    let port = definition.rpc?.port ?? definition.publicPort
+    let care: CredentialPush.Care = unseen ? .unseen : replaceAuthority ? .anyAuthority : .sameAuthority
     let results = try await Workshop.use(through: definition.rpc) { workshop in
       let look = try TLSLook(loop: workshop.loop)
       let push = CredentialPush(
-        doors: workshop.doors, look: look, time: workshop.time, port: port, within: span, mustServe: mustServe)
+        doors: workshop.doors, look: look, time: workshop.time, port: port, within: span, care: care)
       let results = await inTurn(credentials) { await push.bring($0.credentials, to: $0.host) }
       await look.close()
       return results
