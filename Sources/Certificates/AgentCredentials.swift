@@ -17,6 +17,8 @@ public struct AgentCredentials: Sendable {
   public let authority: String
   /// `crl.pem`, the newest.
   public let list: String
+  /// That list's number.
+  public let listNumber: Int64
   let issuer: Certificate
 
   /// Whether the certificate's owner may be called so, be it a name or an address.
@@ -49,7 +51,8 @@ extension Authority {
       return AgentCredentials(
         record: record, der: issued.der, certificate: issued.certificate, key: issued.key,
         authority: String(decoding: try files.certificateFile(), as: UTF8.self),
-        list: String(decoding: try files.listFile(), as: UTF8.self), issuer: contents.certificate)
+        list: String(decoding: try files.listFile(), as: UTF8.self),
+        listNumber: contents.list.number, issuer: contents.certificate)
     }
   }
 

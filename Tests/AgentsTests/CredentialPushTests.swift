@@ -52,6 +52,17 @@ struct CredentialPushTests {
     #expect(await site.push(.sameAuthority).bring(try site.credentials(), to: Self.host).state == .serving)
   }
 
+  @Test("A new list that the agent does not read is as bad as a certificate that it does not show")
+  func seesList() async throws {
+    let site = try Site()
+    _ = try site.authority.signList()
+    let behind = await site.push().bring(try site.credentials(), to: Self.host)
+    #expect(behind.state == .putBack)
+    #expect(behind.text.contains("list 2"))
+    site.list = .null
+    #expect(await site.push().bring(try site.credentials(), to: Self.host).state == .serving)
+  }
+
   @Test("A certificate for another host is refused, and nothing is asked")
   func refusesWrongHost() async throws {
     let site = try Site()

@@ -8,10 +8,21 @@ import RolloutModel
 import Synchronization
 
 /// An authority, and a host with an agent, as far as a push sees them.
-final class Site: Doors, HostChannel, CertificateLook, Sendable {
+final class Site: Doors, HostChannel, CertificateLook, Prober, Sendable {
   private struct Contents {
     /// The agent shows the authority's own certificate so far.
   func showsOwn(_ der: [UInt8]) { contents.withLock { $0.served = der } }
+
+  /// What the agent says of the revocation list that it has read.
+  var list: JSONScalar {
+    get { contents.withLock { $0.list } }
+    set { contents.withLock { $0.list = newValue } }
+  }
+
+  func sample(_ request: ProbeRequest) async -> Sample {
+    let isSo = request.probe.expect.json.first?.value == list
+    return Sample(outcome: isSo ? .healthy : .unhealthy("revocation_list is another"), took: .zero)
+  }
 
   var asked: [String] = []
     var served: [UInt8] = [1]
@@ -22,6 +33,7 @@ final class Site: Doors, HostChannel, CertificateLook, Sendable {
     var refusal: HostFailure?
     var placed: Digest?
     var der: [UInt8] = []
+    var list: JSONScalar = .number(1)
   }
 
   let clock = Clock()
@@ -52,7 +64,18 @@ final class Site: Doors, HostChannel, CertificateLook, Sendable {
   }
 
   func push(_ care: CredentialPush.Care = .anyAuthority) -> CredentialPush {
-    CredentialPush(doors: self, look: self, time: clock, port: 7440, within: .seconds(5), care: care)
+    CredentialPush(doors: self, look: self, prober: self, time: clock, port: 7440, within: .seconds(5), care: care)
+  }
+
+  /// What the agent says of the revocation list that it has read.
+  var list: JSONScalar {
+    get { contents.withLock { $0.list } }
+    set { contents.withLock { $0.list = newValue } }
+  }
+
+  func sample(_ request: ProbeRequest) async -> Sample {
+    let isSo = request.probe.expect.json.first?.value == list
+    return Sample(outcome: isSo ? .healthy : .unhealthy("revocation_list is another"), took: .zero)
   }
 
   var asked: [String] { contents.withLock { $0.asked } }

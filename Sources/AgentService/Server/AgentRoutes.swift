@@ -7,9 +7,11 @@ struct AgentRoutes: Sendable {
   let slot: String
   let lifecycle: Lifecycle
   let limits: Limits
+  let credentials: Credentials
 
   var all: [Route] {
-    let health = HealthRoutes(version: switchyardVersion, lifecycle: lifecycle, limits: limits)
+    let health = HealthRoutes(version: switchyardVersion, lifecycle: lifecycle, limits: limits,
+      list: { [credentials] in credentials.current.revoked?.number })
     let host = HostSocket(path: configuration.hostSocket, connecting: limits.connecting)
     let relays = RelayRoutes(host: host, tunnels: configuration.tunnels, limits: limits)
     let facts = FactsRoute(facts: HostFacts(slot: slot, version: switchyardVersion), limits: limits)

@@ -36,7 +36,8 @@ public struct AgentServer: Sendable {
     responder = Responder(
       table: RouteTable(
         routes: AgentRoutes(
-          configuration: configuration, slot: slot, lifecycle: lifecycle, limits: limits
+          configuration: configuration, slot: slot, lifecycle: lifecycle, limits: limits,
+          credentials: credentials
         ).all),
       gatekeeper: Gatekeeper(credentials: credentials, controllers: configuration.controllers),
       lifecycle: lifecycle, limits: limits, log: log)

@@ -39,7 +39,7 @@ struct CertPushVerb: AsyncParsableCommand {
     let results = try await Workshop.use(through: definition.rpc) { workshop in
       let look = try TLSLook(loop: workshop.loop)
       let push = CredentialPush(
-        doors: workshop.doors, look: look, time: workshop.time, port: port, within: span, care: care)
+        doors: workshop.doors, look: look, prober: workshop.prober, time: workshop.time, port: port, within: span, care: care)
       let results = await inTurn(credentials) { await push.bring($0.credentials, to: $0.host) }
       await look.close()
       return results

@@ -51,6 +51,7 @@ public struct CredentialPush: Sendable {
 
   private let doors: any Doors
   private let look: any CertificateLook
+  private let prober: any Prober
   private let time: any Timekeeper
   private let port: Int
   /// How long an agent has to serve what was placed. It looks at its files every two seconds.
@@ -60,16 +61,19 @@ public struct CredentialPush: Sendable {
   /// One call with the host program, which does little.
   private static let callWithin = Duration.seconds(60)
   private static let lookWithin = Duration.seconds(5)
+  private static let probeWithin = Span.seconds(5)
   private static let pause = Span(milliseconds: 250)
   /// A call that was lost is made again: each gives the result of once.
   private static let tries = 3
 
   /// A push through these doors; `port` is where agents serve.
   public init(
-    doors: any Doors, look: any CertificateLook, time: any Timekeeper, port: Int, within: Span, care: Care
+    doors: any Doors, look: any CertificateLook, prober: any Prober, time: any Timekeeper, port: Int,
+    within: Span, care: Care
   ) {
     self.doors = doors
     self.look = look
+    self.prober = prober
     self.time = time
     self.port = port
     self.within = within
@@ -132,7 +136,7 @@ public struct CredentialPush: Sendable {
     if case .unseen = care {
       return await settled(digest, host, over: channel, as: .placed, "its files are there", placed.changed)
     }
-    guard let failure = await failureToServe(credentials.der, at: route) else {
+    guard let failure = await failureToServe(credentials, at: route) else {
       return await settled(
         digest, host, over: channel, as: .serving,
         placed.changed ? "the agent serves the new files" : "the agent has served these files already", placed.changed)
@@ -142,20 +146,37 @@ public struct CredentialPush: Sendable {
 
   // MARK: Seeing
 
-  /// Nil once the agent shows this certificate to a fresh connection; else why it was not seen to.
-  private func failureToServe(_ der: [UInt8], at route: ProbeRoute) async -> String? {
+  /// Nil once the agent shows the certificate to a fresh connection, and has read the list; else why it was not seen to.
+  private func failureToServe(_ credentials: AgentCredentials, at route: ProbeRoute) async -> String? {
     let end = time.now + within
-    var last = "nobody looked"
     while true {
-      do throws(DoorError) {
-        if try await look.servedCertificate(at: route, within: Self.lookWithin) == der { return nil }
-        last = "it still shows another certificate"
-      } catch {
-        last = error.message
-      }
+      guard let last = await shortcoming(credentials, at: route) else { return nil }
       guard time.now < end else { return "\(last) after \(within)" }
       do { try await time.sleep(Self.pause) } catch { return "the look at it was broken off" }
     }
+  }
+
+  private func shortcoming(_ credentials: AgentCredentials, at route: ProbeRoute) async -> String? {
+    do throws(DoorError) {
+      let shown = try await look.servedCertificate(at: route, within: Self.lookWithin)
+      guard shown == credentials.der else { return "it still shows another certificate" }
+    } catch {
+      return error.message
+    }
+    // An agent whose configuration names no list says so; it can't be behind.
+    if await says(.number(Double(credentials.listNumber)), at: route) == nil { return nil }
+    guard let why = await says(.null, at: route) else { return nil }
+    return "it has not read revocation list \(credentials.listNumber): \(why)"
+  }
+
+  /// Nil where the agent says that it has this list.
+  private func says(_ list: JSONScalar, at route: ProbeRoute) async -> String? {
+    let probe = ProbeDefinition(
+      question: .https(path: "/version", verify: false),
+      expect: Expectation(json: [JSONField(path: "revocation_list", value: list)]))
+    return await prober.sample(
+      ProbeRequest(probe: probe, route: route, timeout: Self.probeWithin, version: nil)
+    ).reason
   }
 
   private func settled(
