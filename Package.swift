@@ -100,12 +100,13 @@ let package = Package(
         "EventLoop", "HostProtocol", "Ports", "RolloutModel", "SSHTransport", nioCore, nioHTTP1, nioPosix,
         nioSSL,
       ]),
-    module("Agents", ["Certificates", "HostProtocol", "Ports", "RolloutModel"]),
+    module("Agents", ["Certificates", "HostProtocol", "HostSteps", "Ports", "RolloutModel", crypto]),
     module("HostCore", ["HostMachine", "HostProtocol", "RolloutModel", "SystemdBus", crypto]),
     module(
       "AgentService",
       [
-        "HostProtocol", "MarkedYAML", "RolloutModel", "SystemdBus", asn1, httpTypes, hummingbird, logging, nioCore,
+        "HostProtocol", "MarkedYAML", "RolloutModel", "SystemdBus", asn1, httpTypes, hummingbird, logging,
+        nioCore,
         nioHTTPTypes, nioPosix, nioSSL, subprocess, systemPackage, x509,
       ]),
     module(

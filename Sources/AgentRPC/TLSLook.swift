@@ -73,7 +73,8 @@ public final class TLSLook: CertificateLook {
     defer { channel.close(promise: nil) }
     return try await channel.eventLoop.flatSubmit {
       do {
-        return try channel.pipeline.syncOperations.handler(type: CertificateWait.self).certificate.futureResult
+        return try channel.pipeline.syncOperations.handler(type: CertificateWait.self).certificate
+          .futureResult
       } catch {
         return channel.eventLoop.makeFailedFuture(error)
       }

@@ -72,7 +72,8 @@ extension Authority {
     switch record.state(at: now) {
     case .valid: break
     case .expired:
-      throw .refused("the certificate of \(name) has ended", hint: "renew it with `switchyard cert renew \(name)`")
+      throw .refused(
+        "the certificate of \(name) has ended", hint: "renew it with `switchyard cert renew \(name)`")
     case .revoked:
       throw .refused(
         "the newest certificate of \(name) is revoked", hint: "issue one with `switchyard cert issue`")

@@ -17,7 +17,8 @@ struct Switchyard: AsyncParsableCommand {
       prints completions for a shell.
       """,
     subcommands: [
-      RolloutCommand.self, PolicyCommand.self, HostsCommand.self, JournalCommand.self, CertCommand.self,
+      RolloutCommand.self, PolicyCommand.self, HostsCommand.self, AgentCommand.self, JournalCommand.self,
+      CertCommand.self,
       SimulateVerb.self,
     ])
 }

@@ -37,7 +37,9 @@ public struct Secret: Hashable, Sendable, Codable, CustomStringConvertible, Cust
   public init(_ text: String) { self.text = text }
 
   /// Decodes the text alone.
-  public init(from decoder: any Decoder) throws { text = try decoder.singleValueContainer().decode(String.self) }
+  public init(from decoder: any Decoder) throws {
+    text = try decoder.singleValueContainer().decode(String.self)
+  }
 
   /// Encodes the text alone.
   public func encode(to encoder: any Encoder) throws {

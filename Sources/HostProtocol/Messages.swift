@@ -52,6 +52,9 @@ public enum HostRequest: Hashable, Sendable, Codable {
   case forget(AgentName, force: Bool)
   /// Changes the credentials of Switchyard's own agent; it needs no lease, for the order names what it expects to be there.
   case credentials(CredentialOrder)
+  /// Takes away what the way through Switchyard's own agent needs beside the agent: the host program's socket and units, the
+  /// agent's configuration and credentials. Conversations that are under way go on.
+  case closeAgentDoor
 }
 
 /// What a host program answers.
@@ -74,7 +77,7 @@ public enum HostReply: Hashable, Sendable, Codable {
   case status(AgentStatus)
   /// To `credentials`.
   case credentials(CredentialState)
-  /// To `release`, `forget`.
+  /// To `release`, `forget`, `closeAgentDoor`.
   case done
   /// To anything that was not done.
   case failed(HostFailure)

@@ -75,6 +75,26 @@ public final class SSHDoor: Doors {
     names.end()
   }
 
+  /// Starts a program on a host as another user, which we must be able to become, and gives it all of its input. `arguments` reach
+  /// it as they are.
+  package func start(
+    _ arguments: [String], on host: Host, as user: String, input: [UInt8]
+  ) async throws(DoorError) -> any HostStream {
+    do throws(SSHError) {
+      let connection = try await link(to: host).freeConnection()
+      let becoming =
+        connection.target.user == "root" ? ["runuser", "-u", user, "--"] : ["sudo", "-n", "-u", user, "--"]
+      let id = try await connection.start(command: shellQuoted(becoming + arguments))
+      try await connection.bounded(options.stepWithin, .calling) { [connection] in
+        try await connection.write(input, to: id)
+      }
+      try await connection.finish(id)
+      return SSHStream(connection: connection, program: id)
+    } catch {
+      throw DoorError(error, isAsked: false)
+    }
+  }
+
   // MARK: For the channels
 
   /// The link to a host, with the links of its jump hosts.

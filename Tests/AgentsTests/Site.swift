@@ -11,20 +11,20 @@ import Synchronization
 final class Site: Doors, HostChannel, CertificateLook, Prober, Sendable {
   private struct Contents {
     /// The agent shows the authority's own certificate so far.
-  func showsOwn(_ der: [UInt8]) { contents.withLock { $0.served = der } }
+    func showsOwn(_ der: [UInt8]) { contents.withLock { $0.served = der } }
 
-  /// What the agent says of the revocation list that it has read.
-  var list: JSONScalar {
-    get { contents.withLock { $0.list } }
-    set { contents.withLock { $0.list = newValue } }
-  }
+    /// What the agent says of the revocation list that it has read.
+    var list: JSONScalar {
+      get { contents.withLock { $0.list } }
+      set { contents.withLock { $0.list = newValue } }
+    }
 
-  func sample(_ request: ProbeRequest) async -> Sample {
-    let isSo = request.probe.expect.json.first?.value == list
-    return Sample(outcome: isSo ? .healthy : .unhealthy("revocation_list is another"), took: .zero)
-  }
+    func sample(_ request: ProbeRequest) async -> Sample {
+      let isSo = request.probe.expect.json.first?.value == list
+      return Sample(outcome: isSo ? .healthy : .unhealthy("revocation_list is another"), took: .zero)
+    }
 
-  var asked: [String] = []
+    var asked: [String] = []
     var served: [UInt8] = [1]
     var before: [UInt8] = [1]
     var reloads = true
@@ -64,7 +64,8 @@ final class Site: Doors, HostChannel, CertificateLook, Prober, Sendable {
   }
 
   func push(_ care: CredentialPush.Care = .anyAuthority) -> CredentialPush {
-    CredentialPush(doors: self, look: self, prober: self, time: clock, port: 7440, within: .seconds(5), care: care)
+    CredentialPush(
+      doors: self, look: self, prober: self, time: clock, port: 7440, within: .seconds(5), care: care)
   }
 
   /// What the agent says of the revocation list that it has read.

@@ -44,7 +44,9 @@ extension HostTests {
       return nil
     }
 
-    @Test("Files are placed with the modes that keep the key to the agent, and nothing is left beside them once settled")
+    @Test(
+      "Files are placed with the modes that keep the key to the agent, and nothing is left beside them once settled"
+    )
     func placesFiles() throws {
       let state = try store.carryOut(.place(Self.files(1)))
       #expect(state.changed && state.keepsBefore)
@@ -52,8 +54,13 @@ extension HostTests {
       #expect(mode("agent.pem") == 0o644)
       #expect(mode("") == 0o750)
       let digest = try #require(state.digest)
-      #expect(try store.carryOut(.settle(digest)) == CredentialState(digest: digest, changed: false, keepsBefore: false))
-      #expect(temporary.listing("tls").sorted() == ["tls/.lock", "tls/agent.key", "tls/agent.pem", "tls/ca.pem", "tls/crl.pem"])
+      #expect(
+        try store.carryOut(.settle(digest))
+          == CredentialState(digest: digest, changed: false, keepsBefore: false))
+      #expect(
+        temporary.listing("tls").sorted() == [
+          "tls/.lock", "tls/agent.key", "tls/agent.pem", "tls/ca.pem", "tls/crl.pem",
+        ])
     }
 
     @Test("What was there before is put back, and a second undo changes nothing")
@@ -62,7 +69,9 @@ extension HostTests {
       _ = try store.carryOut(.settle(first))
       let second = try #require(try store.carryOut(.place(Self.files(2))).digest)
       #expect(try text("agent.pem") == Self.files(2).certificate)
-      #expect(try store.carryOut(.undo(second)) == CredentialState(digest: first, changed: true, keepsBefore: false))
+      #expect(
+        try store.carryOut(.undo(second)) == CredentialState(digest: first, changed: true, keepsBefore: false)
+      )
       #expect(try text("agent.key") == Self.files(1).key.text)
       #expect(mode("agent.key") == 0o640)
       #expect(try store.carryOut(.undo(second)).changed == false)
@@ -101,7 +110,9 @@ extension HostTests {
       let first = try #require(try store.carryOut(.place(Self.files(1))).digest)
       _ = try store.carryOut(.settle(first))
       let second = try #require(try store.carryOut(.place(Self.files(2))).digest)
-      #expect(try store.carryOut(.settle(first)) == CredentialState(digest: second, changed: false, keepsBefore: true))
+      #expect(
+        try store.carryOut(.settle(first))
+          == CredentialState(digest: second, changed: false, keepsBefore: true))
       #expect(try store.carryOut(.undo(first)).changed == false)
     }
 

@@ -34,7 +34,7 @@ struct CommandRun: Sendable {
   }
 
   /// The line that says how it ended.
-  private func end(_ tell: AsyncStream<JSON>.Continuation) async throws -> JSON {
+  func end(_ tell: AsyncStream<JSON>.Continuation) async throws -> JSON {
     do {
       return Self.shown(try await within(timeout.duration) { try await status(tell) })
     } catch is DeadlinePassed {

@@ -32,7 +32,19 @@ public enum AgentProgram {
       return .invalid
     case .check(let path): return check(path, revocations)
     case .serve(let path): return await serve(path, environment, revocations)
+    case .run(let path): return await runCommand(path, revocations)
     }
+  }
+
+  private static func runCommand(_ path: String, _ revocations: RevocationReader?) async -> Exit {
+    let configuration: AgentConfiguration
+    do throws(FileProblems) {
+      configuration = try ConfigurationFile.load(path: path, readsRevocations: revocations != nil)
+    } catch {
+      complain("\(error)")
+      return .invalid
+    }
+    return await CommandByHand(configuration: configuration, limits: Limits()).run()
   }
 
   private static func check(_ path: String, _ revocations: RevocationReader?) -> Exit {

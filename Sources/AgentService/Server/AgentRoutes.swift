@@ -10,7 +10,8 @@ struct AgentRoutes: Sendable {
   let credentials: Credentials
 
   var all: [Route] {
-    let health = HealthRoutes(version: switchyardVersion, lifecycle: lifecycle, limits: limits,
+    let health = HealthRoutes(
+      version: switchyardVersion, lifecycle: lifecycle, limits: limits,
       list: { [credentials] in credentials.current.revoked?.number })
     let host = HostSocket(path: configuration.hostSocket, connecting: limits.connecting)
     let relays = RelayRoutes(host: host, tunnels: configuration.tunnels, limits: limits)

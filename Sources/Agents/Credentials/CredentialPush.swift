@@ -108,7 +108,8 @@ public struct CredentialPush: Sendable {
     do throws(DoorError) {
       route = try await channel.outsideRoute(port: port)
       // An agent that can't be seen before can't be seen to serve afterwards either.
-      if case .unseen = care {} else {
+      if case .unseen = care {
+      } else {
         let shown = try await look.servedCertificate(at: route, within: Self.lookWithin)
         if case .sameAuthority = care, !credentials.isOfSameAuthority(shown) {
           throw DoorError(
@@ -131,7 +132,8 @@ public struct CredentialPush: Sendable {
     }
     guard let digest = placed.digest else {
       return Result(
-        host: host.name, state: .unknown, text: "the host does not say what it has now: use a newer host program")
+        host: host.name, state: .unknown,
+        text: "the host does not say what it has now: use a newer host program")
     }
     if case .unseen = care {
       return await settled(digest, host, over: channel, as: .placed, "its files are there", placed.changed)
@@ -139,7 +141,8 @@ public struct CredentialPush: Sendable {
     guard let failure = await failureToServe(credentials, at: route) else {
       return await settled(
         digest, host, over: channel, as: .serving,
-        placed.changed ? "the agent serves the new files" : "the agent has served these files already", placed.changed)
+        placed.changed ? "the agent serves the new files" : "the agent has served these files already",
+        placed.changed)
     }
     return await putBack(digest, host, over: channel, why: failure)
   }
@@ -212,24 +215,13 @@ public struct CredentialPush: Sendable {
 
   // MARK: Asking
 
-  /// Why an order was not carried out.
-  private struct Obstacle: Error {
-    var text: String
-    /// Whether the host surely did nothing.
-    var isUnasked: Bool
-  }
-
   private func order(
     _ order: CredentialOrder, over channel: any HostChannel
   ) async throws(Obstacle) -> CredentialState {
     switch try await reply(to: order, over: channel) {
     case .credentials(let state): return state
-    case .failed(let failure):
-      throw Obstacle(
-        text: failure.hint.isEmpty ? failure.message : "\(failure.message); \(failure.hint)",
-        isUnasked: [.invalid, .unsupported, .notFound].contains(failure.code))
-    default:
-      throw Obstacle(text: "the host program gave another answer than was asked for", isUnasked: false)
+    case .failed(let failure): throw Obstacle(failure)
+    default: throw Obstacle.strange
     }
   }
 

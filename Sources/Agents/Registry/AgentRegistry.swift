@@ -1,4 +1,3 @@
-import Crypto
 import FoundationEssentials
 import Glibc
 import Ports
@@ -57,8 +56,11 @@ public struct AgentRegistry: Sendable {
             hint: "name a lower one with --port")
         }
         let token = AgentToken()
+        guard let digest = token.digest else {
+          throw RegistryError.unusable(Self.name, "has no digests", EIO)
+        }
         let agent = RegisteredAgent(
-          host: host.name, address: host.address, ports: ports, tokenDigest: token.digest, since: time.wall,
+          host: host.name, address: host.address, ports: ports, tokenDigest: digest, since: time.wall,
           by: person)
         contents.agents.append(agent)
         added.append(agent)
@@ -97,12 +99,14 @@ public struct AgentRegistry: Sendable {
     let contents: Contents
     do { contents = try JSONDecoder().decode(Contents.self, from: Data(bytes)) } catch {
       throw RegistryError(
-        .damaged, "\(escapedForTerminal(directory))/\(Self.name) can't be read: \(escapedForTerminal("\(error)", limit: 200))",
+        .damaged,
+        "\(escapedForTerminal(directory))/\(Self.name) can't be read: \(escapedForTerminal("\(error)", limit: 200))",
         hint: "restore it from a backup, or move it away and register the agents anew")
     }
     guard contents.format == Self.format else {
       throw RegistryError(
-        .damaged, "\(escapedForTerminal(directory))/\(Self.name) has format \(contents.format), this program knows \(Self.format)",
+        .damaged,
+        "\(escapedForTerminal(directory))/\(Self.name) has format \(contents.format), this program knows \(Self.format)",
         hint: "use the program that wrote it, or a later one")
     }
     return contents

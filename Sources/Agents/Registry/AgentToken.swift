@@ -16,17 +16,16 @@ public struct AgentToken: Sendable, CustomStringConvertible, CustomDebugStringCo
 
   /// The token that somebody has; nil where the text can't be one.
   public init?(_ text: String) {
-    guard text.utf8.count == 64, text.utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) }) else {
+    guard text.utf8.count == 64, text.utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) })
+    else {
       return nil
     }
     self.text = text
   }
 
   /// What is kept of it.
-  public var digest: RolloutModel.Digest {
-    // SHA-256 has 32 bytes, of which every digest can be made; all zeros are nobody's.
+  public var digest: RolloutModel.Digest? {
     RolloutModel.Digest(bytes: Array(SHA256.hash(data: Data(text.utf8))))
-      ?? RolloutModel.Digest.none
   }
 
   /// Whether this is the token whose digest was kept.

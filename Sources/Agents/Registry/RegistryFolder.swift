@@ -55,13 +55,16 @@ final class RegistryFolder {
     guard fstat(file, &about) == 0 else { throw .unusable("\(path)/\(name)", "can't be looked at", errno) }
     guard about.st_mode & S_IFMT == S_IFREG, about.st_mode & 0o077 == 0, Int(about.st_size) <= limit else {
       throw RegistryError(
-        .damaged, "\(path)/\(name) is no file of this user alone (mode \(String(about.st_mode & 0o7777, radix: 8)))",
+        .damaged,
+        "\(path)/\(name) is no file of this user alone (mode \(String(about.st_mode & 0o7777, radix: 8)))",
         hint: "see who changed it, then `chmod 600` it")
     }
     var bytes = [UInt8](repeating: 0, count: Int(about.st_size))
     var done = 0
     while done < bytes.count {
-      let count = bytes.withUnsafeMutableBytes { Glibc.read(file, $0.baseAddress.map { $0 + done }, $0.count - done) }
+      let count = bytes.withUnsafeMutableBytes {
+        Glibc.read(file, $0.baseAddress.map { $0 + done }, $0.count - done)
+      }
       if count < 0, errno == EINTR { continue }
       guard count > 0 else { throw .unusable("\(path)/\(name)", "can't be read", count < 0 ? errno : EIO) }
       done += count
@@ -78,12 +81,15 @@ final class RegistryFolder {
     defer { close(file) }
     var done = 0
     while done < bytes.count {
-      let count = bytes.withUnsafeBytes { Glibc.write(file, $0.baseAddress.map { $0 + done }, $0.count - done) }
+      let count = bytes.withUnsafeBytes {
+        Glibc.write(file, $0.baseAddress.map { $0 + done }, $0.count - done)
+      }
       if count < 0, errno == EINTR { continue }
       guard count > 0 else { throw failure(name, temporary) }
       done += count
     }
-    guard fsync(file) == 0, renameat(descriptor, temporary, descriptor, name) == 0, fsync(descriptor) == 0 else {
+    guard fsync(file) == 0, renameat(descriptor, temporary, descriptor, name) == 0, fsync(descriptor) == 0
+    else {
       throw failure(name, temporary)
     }
   }

@@ -12,9 +12,8 @@ enum DoorWord: String, ExpressibleByArgument {
 
 /// Which agent, and the way to it; shared by all verbs that ask hosts of Switchyard's own agent.
 struct AgentOptions: ParsableArguments {
-  @OptionGroup var hosts: InventoryOptions
-
-  @Option(help: ArgumentHelp("The agent file; default the one that ships with Switchyard.", valueName: "FILE"))
+  @Option(
+    help: ArgumentHelp("The agent file; default the one that ships with Switchyard.", valueName: "FILE"))
   var agent: String?
 
   @Option(

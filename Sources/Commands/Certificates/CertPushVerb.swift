@@ -1,4 +1,3 @@
-import AgentRPC
 import Agents
 import ArgumentParser
 import Certificates
@@ -7,13 +6,15 @@ import RolloutModel
 struct CertPushVerb: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "push",
-    abstract: "Bring agents' certificates, keys, the authority and its list to their hosts, and see them served.",
+    abstract:
+      "Bring agents' certificates, keys, the authority and its list to their hosts, and see them served.",
     discussion: """
       Each host's certificate is that of the host's name in the inventory. An agent that is not seen to serve its \
       new certificate gets the files from before back.
       Exit codes: 0 all are served, 1 hosts could not be asked, 2 nothing was done, 3 on some hosts the files from before \
       are back, 4 what some hosts have is not known.
       """)
+  @OptionGroup var inventory: InventoryOptions
   @OptionGroup var options: AgentOptions
   @OptionGroup var output: OutputOptions
 
@@ -23,26 +24,25 @@ struct CertPushVerb: AsyncParsableCommand {
   @Flag(help: "Also where no agent serves yet: the files are placed, and nobody is seen to serve them.")
   var unseen = false
 
-  @Flag(help: "Also where the agent serves a certificate of another authority, which it then no longer trusts.")
+  @Flag(
+    help: "Also where the agent serves a certificate of another authority, which it then no longer trusts.")
   var replaceAuthority = false
 
   func run() async throws {
     guard !unseen || !replaceAuthority else {
-      throw CommandError.invalid("--unseen looks at no agent, so that --replace-authority says nothing; leave one out")
+      throw CommandError.invalid(
+        "--unseen looks at no agent, so that --replace-authority says nothing; leave one out")
     }
     let span = Span(milliseconds: try CertText.span(within, of: "--within"))
-    let definition = try options.definition()
-    let hosts = try await HostFleet.load(options.hosts)
+    let fleet = try AgentFleet(options)
+    let hosts = try await HostFleet.load(inventory)
     let credentials = try await HostCredentials.load(hosts, options.authority)
-    let port = definition.rpc?.port ?? definition.publicPort
     let care: CredentialPush.Care = unseen ? .unseen : replaceAuthority ? .anyAuthority : .sameAuthority
-    let results = try await Workshop.use(through: definition.rpc) { workshop in
-      let look = try TLSLook(loop: workshop.loop)
+    let results = try await fleet.each(credentials, host: \.host) { site, credentials in
       let push = CredentialPush(
-        doors: workshop.doors, look: look, prober: workshop.prober, time: workshop.time, port: port, within: span, care: care)
-      let results = await inTurn(credentials) { await push.bring($0.credentials, to: $0.host) }
-      await look.close()
-      return results
+        doors: site.doors, look: site.look, prober: site.prober, time: site.time, port: site.agent.publicPort,
+        within: span, care: care)
+      return await push.bring(credentials.credentials, to: credentials.host)
     }
     try CertPushReport.tell(results, output)
   }

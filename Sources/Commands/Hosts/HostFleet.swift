@@ -16,7 +16,11 @@ enum HostFleet {
   }
 
   static func load(_ options: InventoryOptions) async throws -> [Host] {
-    do { return try await Inventory.load(path: options.inventory, limit: options.limit) } catch {
+    try await load(path: options.inventory, limit: options.limit)
+  }
+
+  static func load(path: String, limit: String?) async throws -> [Host] {
+    do { return try await Inventory.load(path: path, limit: limit) } catch {
       throw CommandError.invalid("\(error)")
     }
   }
