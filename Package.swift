@@ -93,6 +93,9 @@ let package = Package(
     module("HostSteps", ["HostProtocol", "Ports", "RolloutEngine", "RolloutModel", crypto]),
     module("JournalStore", ["Ports", "RolloutModel", grdb, crypto]),
     module("Certificates", ["Ports", "RolloutModel", asn1, crypto, x509]),
+    module(
+      "Playbooks",
+      ["HostProtocol", "MarkedYAML", "Ports", "RolloutModel", crypto, subprocess, systemPackage]),
     // L5: drivers of the machines, and the door that stands on another
     module(
       "AgentRPC",
@@ -126,7 +129,8 @@ let package = Package(
         "HostSteps",
         "Inventory",
         "JournalStore",
-        "MarkedYAML", "PolicyFiles", "Ports", "Probes", "RolloutEngine", "RolloutModel", "Simulator",
+        "MarkedYAML", "Playbooks", "PolicyFiles", "Ports", "Probes", "RolloutEngine", "RolloutModel",
+        "Simulator",
         "SSHTransport",
         argumentParser, crypto,
       ]),
@@ -165,6 +169,9 @@ let package = Package(
     tests("HostMachineTests", ["HostMachine", "RolloutModel"]),
     tests("HostCoreTests", ["HostCore", "HostMachine", "HostProtocol", "RolloutModel"]),
     tests("LayeringTests", []),
+    tests(
+      "PlaybooksTests", ["HostProtocol", "MarkedYAML", "Playbooks", "Ports", "RolloutModel"],
+      exclude: ["Recordings"]),
     tests("ProbesTests", ["CLinux", "EventLoop", "Ports", "Probes", "RolloutModel"]),
     tests(
       "SSHTransportTests", ["CLinux", "EventLoop", "HostProtocol", "Ports", "RolloutModel", "SSHTransport"],

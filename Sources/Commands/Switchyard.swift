@@ -11,15 +11,14 @@ struct Switchyard: AsyncParsableCommand {
     discussion: """
       Exit codes: 0 done as asked, 1 tool error, 2 invalid input (nothing changed), 3 rolled back, 4 rollback incomplete, \
       5 paused or waiting for approval, 6 halted by a budget, 7 promoted with exceptions, or cert status: \
-      something ends soon, 8 aborted, 9 plan: hosts would fail, 124 watch timed out.
+      something ends soon, or playbook and service: done on some hosts alone, 8 aborted, 9 plan: hosts would fail, 124 watch timed out.
 
       `switchyard --version` tells the program's own version; `switchyard --generate-completion-script bash` (or zsh, fish) \
       prints completions for a shell.
       """,
     subcommands: [
       RolloutCommand.self, PolicyCommand.self, HostsCommand.self, AgentCommand.self, JournalCommand.self,
-      CertCommand.self,
-      SimulateVerb.self,
+      CertCommand.self, PlaybookCommand.self, ServiceCommand.self, SimulateVerb.self,
     ])
 }
 

@@ -31,6 +31,7 @@ struct ConfigurationTests {
     let file = try parse(Self.least)
     #expect(file.listen == "0.0.0.0")
     #expect(file.hostSocket == "/run/switchyard/host.sock")
+    #expect(file.playbookSocket == "/run/switchyard/playbook.sock")
     #expect(file.tunnels.isEmpty && file.commands.isEmpty)
     #expect(file.controllers == nil && file.revoked == nil)
     #expect(file.drain == .seconds(30))
@@ -44,6 +45,7 @@ struct ConfigurationTests {
         revoked: /etc/crl.pem
         controllers: [ops, deploy.example]
         host_socket: /run/other.sock
+        playbook_socket: /run/another.sock
         tunnels: [7001, 7002]
         drain: 1m30s
         commands:
@@ -56,6 +58,7 @@ struct ConfigurationTests {
     #expect(file.revoked == "/etc/crl.pem")
     #expect(file.controllers == ["ops", "deploy.example"])
     #expect(file.hostSocket == "/run/other.sock")
+    #expect(file.playbookSocket == "/run/another.sock")
     #expect(file.tunnels == [7001, 7002])
     #expect(file.drain == .seconds(90))
     #expect(file.commands["uptime"]?.timeout == .seconds(10))

@@ -104,6 +104,44 @@ struct DoorTests {
     }
   }
 
+  @Test("A playbook's stream flows both ways, and its end is the end of what is behind it")
+  func playbooks() async throws {
+    let place = try Scratch()
+    let socket = place.file("playbook.sock")
+    let ended = Counter()
+    try await FarServer.with(
+      .unix(socket),
+      serve: { far in
+        for try await piece in far.incoming { try await far.write(Array(piece.readableBytesView)) }
+        ended.add(1)
+      }
+    ) { _ in
+      try await RunningAgent.with(configure: { configuration, _ in configuration.playbookSocket = socket }) {
+        agent in
+        try await Self.with(Self.settings(agent), in: agent.scratch) { door in
+          let stream = try await door.open(Self.host())
+          for word in ["one", "two"] {
+            try await stream.write(Array(word.utf8), within: .seconds(30))
+            #expect(try await stream.read(within: .seconds(30)) == Array(word.utf8))
+          }
+          await stream.close()
+          try await eventually("the other side sees the end") { ended.value == 1 }
+        }
+      }
+    }
+  }
+
+  @Test("Where a host runs no playbooks nothing was asked of it")
+  func noPlaybooks() async throws {
+    try await Self.agent { agent in
+      try await Self.with(Self.settings(agent), in: agent.scratch) { door in
+        let error = await #expect(throws: DoorError.self) { _ = try await door.open(Self.host()) }
+        #expect(error?.kind == .unusable)
+        #expect(error?.message.contains("switchyard-playbook.socket") == true)
+      }
+    }
+  }
+
   @Test(
     "Who is not a controller of the authority is refused, and nothing was asked",
     arguments: ["foreign", "expired", "server", "plain"])

@@ -35,11 +35,12 @@ struct ShippedFilesTests {
     #expect(limit > agent.drain)
   }
 
-  @Test("The socket is where the agent looks for it, and its group is the agent's")
-  func socket() throws {
-    let socket = try text("units/switchyard-host.socket")
+  @Test(
+    "A socket is where the agent looks for it, and its group is the agent's", arguments: ["host", "playbook"])
+  func socket(name: String) throws {
+    let socket = try text("units/switchyard-\(name).socket")
     let agent = try AgentFile.load(path: Self.root + "units/switchyard-agent.agent.yml")
-    #expect(socket.contains("\nListenStream=/run/switchyard/host.sock\n"))
+    #expect(socket.contains("\nListenStream=/run/switchyard/\(name).sock\n"))
     #expect(socket.contains("\nSocketGroup=\(agent.user)\n"))
     #expect(socket.contains("\nSocketMode=0660\n"))
   }

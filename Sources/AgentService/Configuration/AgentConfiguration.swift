@@ -16,6 +16,8 @@ public struct AgentConfiguration: Hashable, Sendable {
   public var controllers: [String]?
   /// The Unix socket of the host program.
   public var hostSocket: String
+  /// The Unix socket behind which playbooks run.
+  public var playbookSocket = "/run/switchyard/playbook.sock"
   /// The local ports that clients may be connected to.
   public var tunnels: [Int]
   /// How long running requests may go on once the agent is asked to end.

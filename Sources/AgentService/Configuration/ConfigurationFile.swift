@@ -26,8 +26,8 @@ public enum ConfigurationFile {
   }
 
   private static let keys = [
-    "listen", "certificate", "key", "authority", "revoked", "controllers", "host_socket", "tunnels", "drain",
-    "services", "commands",
+    "listen", "certificate", "key", "authority", "revoked", "controllers", "host_socket", "playbook_socket",
+    "tunnels", "drain", "services", "commands",
   ]
 
   /// The longest path of a Unix socket, without the zero byte at its end.
@@ -54,6 +54,9 @@ public enum ConfigurationFile {
     let socket = file.value("host_socket", otherwise: "/run/switchyard/host.sock") {
       file.path($0, "host_socket", upTo: socketPathLimit)
     }
+    let playbooks = file.value("playbook_socket").flatMap {
+      file.path($0, "playbook_socket", upTo: socketPathLimit)
+    }
     let tunnels = file.value("tunnels", otherwise: []) { node in
       file.list(node, "tunnels", 0...256) { file.port($0, "a tunnel's port") }
     }
@@ -68,10 +71,12 @@ public enum ConfigurationFile {
     guard let certificate, let key, let authority, let socket, let tunnels, let drain, let services,
       let commands, let listen
     else { return nil }
-    return AgentConfiguration(
+    var configuration = AgentConfiguration(
       listen: listen, certificate: certificate, key: key, authority: authority, revoked: revoked,
       controllers: controllers, hostSocket: socket, tunnels: tunnels, drain: drain, services: services,
       commands: commands)
+    if let playbooks { configuration.playbookSocket = playbooks }
+    return configuration
   }
 
   private static func service(_ node: MarkedNode, _ file: MappingReader) -> ServiceName? {

@@ -2,9 +2,10 @@ import HTTPTypes
 import NIOCore
 import RolloutModel
 
-/// The ways through the agent: to the host program, and to local ports.
+/// The ways through the agent: to the host program, to its playbook runner, and to local ports.
 struct RelayRoutes: Sendable {
   let host: HostSocket
+  let playbooks: HostSocket
   let tunnels: [Int]
   let limits: Limits
 
@@ -18,6 +19,12 @@ struct RelayRoutes: Sendable {
           receives: .bytes,
           failures: [503])
       ) { call in relay(try await host.connect(for: call.channel), call) },
+      Route(
+        .post, "/v1/playbooks", limit: nil,
+        .init(
+          "Bytes both ways between the request and a run of a playbook, which ends with either", tag: "relay",
+          sends: .bytes, receives: .bytes, failures: [503])
+      ) { call in relay(try await playbooks.connect(for: call.channel), call) },
       Route(
         .post, "/v1/tunnel", limit: nil,
         .init(

@@ -14,7 +14,11 @@ struct AgentRoutes: Sendable {
       version: switchyardVersion, lifecycle: lifecycle, limits: limits,
       list: { [credentials] in credentials.current.revoked?.number })
     let host = HostSocket(path: configuration.hostSocket, connecting: limits.connecting)
-    let relays = RelayRoutes(host: host, tunnels: configuration.tunnels, limits: limits)
+    let playbooks = HostSocket(
+      path: configuration.playbookSocket, connecting: limits.connecting, code: "playbooks_unavailable",
+      what: "the playbooks' socket", unit: "switchyard-playbook.socket")
+    let relays = RelayRoutes(
+      host: host, playbooks: playbooks, tunnels: configuration.tunnels, limits: limits)
     let facts = FactsRoute(facts: HostFacts(slot: slot, version: switchyardVersion), limits: limits)
     let commands = CommandRoute(commands: configuration.commands, limits: limits)
     let services = ServiceRoutes(allowed: configuration.services, host: host, limits: limits)

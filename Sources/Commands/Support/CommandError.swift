@@ -10,6 +10,8 @@ struct CommandError: Error, CustomStringConvertible {
   static let rolledBack: Int32 = 3
   static let rollbackIncomplete: Int32 = 4
   static let endsSoon: Int32 = 7
+  static let exceptions: Int32 = 7
+  static let aborted: Int32 = 8
   static let hostsWouldFail: Int32 = 9
   static let timedOut: Int32 = 124
 

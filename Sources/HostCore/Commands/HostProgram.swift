@@ -38,6 +38,7 @@ package enum HostProgram {
     case ("tick", 1): return try tick(rest[0])
     case ("stopped", 2): return try stopped(rest[0], rest[1], environment)
     case ("restore", 0): return try RestoreAtBoot(hands: try HostHands()).run()
+    case ("playbook", 0): return try playbook(environment)
     case ("guard", 0): try TrafficGuard(hands: try HostHands()).run()
     default:
       return misuse("`\(arguments.map { escapedForTerminal($0) }.joined(separator: " "))` is not understood")
@@ -53,8 +54,8 @@ package enum HostProgram {
                                                  back to the retained side, from this host's own state alone
       switchyard-host --version | --help
 
-    Called by others: serve (a controller's conversation), tick AGENT (timer), stopped AGENT SLOT (a unit's end),
-    restore (boot), guard (traffic rules).
+    Called by others: serve (a controller's conversation), playbook (a controller's playbook), tick AGENT (timer),
+    stopped AGENT SLOT (a unit's end), restore (boot), guard (traffic rules).
 
     Exit status: 0 done · 1 failed · 2 not understood, nothing changed · 4 rollback incomplete
     """

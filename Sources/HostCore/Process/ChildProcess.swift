@@ -125,7 +125,8 @@ package final class ChildProcess {
     }
   }
 
-  private static func spawn(
+  /// Starts a program in a process group of its own, with these descriptors as its first ones.
+  static func spawn(
     _ path: String, _ argv: [String], _ environment: [String], streams: [Int32]
   ) throws(HostFailure) -> pid_t {
     var actions = posix_spawn_file_actions_t()

@@ -29,6 +29,7 @@ struct RunningAgent: Sendable {
       listen: "127.0.0.1", certificate: authority.pair("agent").certificate, key: authority.pair("agent").key,
       authority: authority.root, revoked: nil, controllers: nil, hostSocket: scratch.file("host.sock"),
       tunnels: [], drain: .seconds(30), services: [], commands: [:])
+    configuration.playbookSocket = scratch.file("playbook.sock")
     try configure(&configuration, scratch)
     let log = CollectedLog()
     let server = try AgentServer(

@@ -1,0 +1,63 @@
+import ArgumentParser
+import FoundationEssentials
+import RolloutModel
+
+/// A service that a playbook deploys.
+enum DeployedService: String, ExpressibleByArgument, CaseIterable {
+  case caddy, xray
+
+  static let statusPlaybook = "service_status.yml"
+
+  /// The playbook that deploys and removes it.
+  var playbook: String { "deploy_\(rawValue).yml" }
+
+  /// A variable of its role.
+  func variable(_ name: String) -> String { "\(rawValue)_\(name)" }
+}
+
+/// Tasks of the role `proved_files`, and of the services' own: which of them failed last says how a host was left.
+enum ServiceTask {
+  /// Values were refused before anything was changed.
+  static let refused: Set<String> = [
+    "Check the values", "Read the Caddyfile", "Judge them before they are used",
+  ]
+  /// The new files did not work; the former ones are back and were seen to work, or there were none.
+  static let restored = "Say what happened"
+}
+
+struct PlaybookLibraryOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The folder of Switchyard's playbooks (or SWITCHYARD_PLAYBOOKS); default: playbooks beside the program, or above it.",
+      valueName: "DIR"))
+  var playbooks: String?
+
+  /// The folder. Errors: there is none.
+  func folder() throws -> String {
+    if let given = playbooks ?? ProcessInfo.processInfo.environment["SWITCHYARD_PLAYBOOKS"], !given.isEmpty {
+      guard Self.isLibrary(given) else {
+        throw CommandError.invalid(
+          "\(escapedForTerminal(given)) has no \(DeployedService.statusPlaybook); name the folder of Switchyard's playbooks"
+        )
+      }
+      return given
+    }
+    // A program whose own path can't be told has no folder beside it.
+    var place = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
+    for _ in 0..<6 {
+      guard let slash = place.lastIndex(of: "/") else { break }
+      place = String(place[..<slash])
+      for folder in ["\(place)/playbooks", "\(place)/share/switchyard/playbooks"] where Self.isLibrary(folder)
+      {
+        return folder
+      }
+    }
+    throw CommandError.invalid(
+      "Switchyard's playbooks are not beside this program; name their folder with --playbooks or SWITCHYARD_PLAYBOOKS"
+    )
+  }
+
+  private static func isLibrary(_ folder: String) -> Bool {
+    FileManager.default.isReadableFile(atPath: "\(folder)/\(DeployedService.statusPlaybook)")
+  }
+}

@@ -1,0 +1,77 @@
+import Ports
+
+/// What has come of a run so far, for each of its hosts.
+struct RunTally: Sendable {
+  private struct Account: Sendable {
+    var counts = PlaybookCounts()
+    var failedTask = ""
+    var reason = ""
+    var told: [String: String] = [:]
+  }
+
+  private var accounts: [String: Account]
+  private var hasStats = false
+  private var hasTasks = false
+  /// What Ansible said before the first task. From then on a word of its own may repeat what a task must not say.
+  private(set) var words: [String] = []
+
+  private static let mostWords = 8
+
+  init(hosts: [String]) {
+    accounts = Dictionary(hosts.map { ($0, Account()) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// Whether the run has come to its end by itself.
+  var isComplete: Bool { hasStats }
+
+  /// Takes in a line. Hosts that are not of this run are passed over: names in lines are no more than claims.
+  mutating func take(_ content: RunnerLine.Content) {
+    switch content {
+    case .result(let result):
+      guard result.outcome == .failed || result.outcome == .unreachable else { return }
+      // The failure before a rescue's own is what the rescue is for; the last one is what is left.
+      accounts[result.host]?.failedTask = result.task.name
+      accounts[result.host]?.reason = result.message
+    case .stats(let stats, let told):
+      hasStats = true
+      for (host, values) in told { accounts[host]?.told = values }
+      for (host, counts) in stats { accounts[host]?.counts = counts }
+    case .words(let text):
+      if text.isEmpty || hasTasks { return }
+      words.append(text)
+      if words.count > Self.mostWords { words.removeFirst() }
+    case .task: hasTasks = true
+    case .play, .status, .artifacts, .end, .other: return
+    }
+  }
+
+  /// A host's end.
+  func report(_ host: String, door: PlaybookDoorChoice, brokenOff: String?) -> PlaybookHostReport {
+    let account = accounts[host] ?? Account()
+    let counts = account.counts
+    var report = PlaybookHostReport(
+      host: host, outcome: Self.outcome(counts), counts: counts, door: door, failedTask: "", reason: "")
+    report.told = account.told
+    if !hasStats {
+      report.outcome = .lost
+      report.reason = brokenOff ?? words.joined(separator: " ")
+      report.failedTask = account.failedTask
+    } else if report.outcome == .failed || report.outcome == .unreachable {
+      report.failedTask = account.failedTask
+      report.reason = account.reason
+    } else if report.outcome == .unmatched {
+      report.reason = "no play of the playbook is for this host, or it ended before one was"
+    }
+    return report
+  }
+
+  private static func outcome(_ counts: PlaybookCounts) -> PlaybookHostReport.Outcome {
+    if counts.unreachable > 0 { return .unreachable }
+    if counts.failed > 0 { return .failed }
+    if counts.changed > 0 { return .changed }
+    if counts.ok > 0 { return .ok }
+    // What was rescued or ignored was done, too.
+    if counts.rescued > 0 || counts.ignored > 0 { return .ok }
+    return counts.skipped > 0 ? .skipped : .unmatched
+  }
+}

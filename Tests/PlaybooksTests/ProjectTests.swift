@@ -1,0 +1,68 @@
+import FoundationEssentials
+import Glibc
+import Testing
+
+@testable import Playbooks
+@testable import Ports
+
+@Suite("A run's folder")
+struct ProjectTests {
+  @Test("A snapshot holds all files, without links that lead out, and the same files give the same digest")
+  func snapshot() async throws {
+    let source = try await RunFolder.make()
+    try source.makeFolder("p/roles")
+    try source.write("- hosts: all\n", to: "p/site.yml")
+    try source.write("x", to: "p/roles/main.yml")
+    symlink("site.yml", "\(source.path)/p/link.yml")
+    let folder = try await RunFolder.make()
+    let first = try ProjectSnapshot.take("\(source.path)/p", into: folder, as: "one")
+    let second = try ProjectSnapshot.take("\(source.path)/p", into: folder, as: "two")
+    #expect(first.digest == second.digest)
+    #expect(first.manifest.entries.map(\.path) == ["link.yml", "roles/main.yml", "site.yml"])
+    chmod("\(source.path)/p/site.yml", 0o755)
+    let third = try ProjectSnapshot.take("\(source.path)/p", into: folder, as: "three")
+    #expect(first.digest != third.digest)
+    symlink("/etc/passwd", "\(source.path)/p/out")
+    #expect(throws: PlaybookError.self) {
+      try ProjectSnapshot.take("\(source.path)/p", into: folder, as: "four")
+    }
+    await source.remove()
+    await folder.remove()
+    #expect(access(folder.path, F_OK) != 0)
+  }
+
+  @Test("Files of a run are for their owner alone")
+  func modes() async throws {
+    let folder = try await RunFolder.make()
+    try folder.makeFolder("env")
+    try folder.write("secret", to: "env/extravars")
+    for (name, mode) in [("", 0o700), ("/env", 0o700), ("/env/extravars", 0o600)] as [(String, mode_t)] {
+      let attributes = try FileManager.default.attributesOfItem(atPath: folder.path + name)
+      #expect((attributes[.posixPermissions] as? NSNumber)?.uint16Value == UInt16(mode))
+    }
+    await folder.remove()
+  }
+
+  @Test("Processes that carry a run's folder in their environment end with it, in whatever group they are")
+  func processes() async throws {
+    let folder = try await RunFolder.make()
+    let tool = Tool(
+      program: "/usr/bin/setsid", arguments: ["--fork", "/usr/bin/sleep", "300"],
+      environment: ["MARK": folder.path],
+      folder: "/")
+    _ = try await tool.output(upTo: 100, within: .seconds(20))
+    let found = RunProcesses(of: folder.path).numbers()
+    #expect(found.count == 1)
+    await folder.remove()
+    #expect(RunProcesses(of: folder.path).numbers().isEmpty)
+  }
+
+  @Test("A missing runner is an error that says how to come by one")
+  func missingRunner() {
+    let error = #expect(throws: PlaybookError.self) {
+      try AnsibleTools.find(nil, environment: ["PATH": "/nonexistent"])
+    }
+    #expect(error?.hint.contains("pip install") == true)
+    #expect(throws: PlaybookError.self) { try AnsibleTools.find("/nonexistent/x", environment: [:]) }
+  }
+}
