@@ -4,6 +4,7 @@
 
 setup:
 	scripts/setup
+	scripts/python-tools
 
 # The host program must run where no Swift is installed: its libraries are linked in. What a debugger needs is left out,
 # for it is pushed to every host.
@@ -40,6 +41,8 @@ endurance: setup build
 
 lint:
 	swift format lint --strict --recursive Sources Tests Package.swift
+	scripts/python-tools
+	cd playbooks && PATH="$(CURDIR)/.cache/python-tools/bin:$$PATH" ansible-lint
 
 format:
 	swift format --in-place --recursive Sources Tests Package.swift

@@ -1,0 +1,384 @@
+#!/usr/bin/env python3
+"""The playbooks that install, upgrade and roll back agents, and renew their certificates."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import shutil
+import ssl
+import subprocess
+import tarfile
+import unittest
+import zipfile
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+from agents import Archive, Member, folders, member, pack, sickly
+from plays import PLAYBOOKS, ROOT, Played, PlaybookTest, sha256
+from rollouts import PROGRAM, PROMOTED, Agent, at_once
+from supplies import put
+
+UNITS = ROOT / "units"
+OWN_VERSION = "0.1.0"
+
+
+def own_archive(folder: Path) -> Archive:
+    """A release of Switchyard's own agent."""
+    content = pack([*folders(["bin"]), member("bin/switchyard-agent", PROGRAM.with_name("switchyard-agent").read_bytes(), 0o755)])
+    file = folder / "own.tar.gz"
+    file.write_bytes(content)
+    return Archive("own", str(file), OWN_VERSION, hashlib.sha256(content).hexdigest(), "Switchyard's own agent")
+
+
+class AgentInstall(PlaybookTest):
+    hosts = 2
+    own: Archive
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.own = own_archive(cls.site.folder)
+        cls.site.archives["own"] = cls.own
+        cls.cert("init", "--name", "fleet authority")
+        for host in cls.fleet.hosts:
+            cls.cert("issue", host.name, "--san", f"ip:{host.network.ipv4(host.number)}")
+
+    @classmethod
+    def cert(cls, *arguments: str, authority: str = "authority") -> None:
+        ended = subprocess.run([PROGRAM, "cert", *arguments, "--authority", cls.site.folder / authority],
+                               capture_output=True, text=True, check=False, timeout=60)
+        if ended.returncode != 0:
+            raise AssertionError(f"cert {arguments}: {ended.stdout}{ended.stderr}")
+
+    def tls(self, host: str = "h1") -> Path:
+        return self.site.folder / "authority/issued" / host
+
+    def install(self, host: str = "h1", *arguments: str, playbooks: Path = PLAYBOOKS, **variables: Any) -> Played:
+        base = {
+            "agent_version": OWN_VERSION, "agent_archive": self.own.file, "agent_archive_sha256": self.own.sha256,
+            "agent_host_program": str(PROGRAM.with_name("switchyard-host")), "agent_units": str(UNITS),
+            "agent_tls": str(self.site.folder / "authority/issued/{{ inventory_hostname }}"),
+            "agent_controllers": ["ops"], "agent_python_find_links": self.wheels_url, "agent_health_seconds": 15,
+        }
+        played = self.play("install_agent", host, arguments, playbooks, **{**base, **variables})
+        self.assert_no_secret(played, host)
+        return played
+
+    def assert_no_secret(self, played: Played, host: str) -> None:
+        secret = (self.tls(host) / f"{host}.key").read_text().splitlines()[1]
+        self.assertNotIn(secret, played.said)
+
+    def answer(self, path: str, host: str = "h1") -> Any:
+        """What the agent says to a client that checks its certificate."""
+        trust = ssl.create_default_context(cafile=str(self.tls(host) / "ca.pem"))
+        with urlopen(f"https://{self.address(host)}:7440{path}", timeout=5, context=trust) as response:
+            return json.load(response)
+
+    def served(self, host: str = "h1") -> str:
+        return ssl.get_server_certificate((self.address(host), 7440), timeout=5).strip()
+
+    def locked(self, name: str, *lines: str) -> str:
+        """The tools' lock file with more in it."""
+        file = self.site.folder / f"{name}.txt"
+        lock = (PLAYBOOKS / "roles/agent/files/ansible.txt").read_text()
+        file.write_text(lock + "".join(f"{line}\n" for line in lines))
+        return str(file)
+
+    def wheel(self, name: str, module: str) -> str:
+        """Serve a wheel; the value is its line in a lock file."""
+        content = io.BytesIO()
+        files = {f"{name}.py": module, f"{name}-1.0.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+                 f"{name}-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"}
+        record = "".join(
+            f"{path},sha256={base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b'=').decode()},{len(text)}\n"
+            for path, text in files.items())
+        with zipfile.ZipFile(content, "w") as archive:
+            for path, text in {**files, f"{name}-1.0.dist-info/RECORD": f"{record}{name}-1.0.dist-info/RECORD,,\n"}.items():
+                archive.writestr(path, text)
+        served = self.site.folder / "supplies/more"
+        if not served.exists():
+            shutil.copytree(self.site.folder / "supplies/wheels", served)
+        (served / f"{name}-1.0-py3-none-any.whl").write_bytes(content.getvalue())
+        return f"{name}==1.0 --hash=sha256:{hashlib.sha256(content.getvalue()).hexdigest()}"
+
+    def assert_nothing_started(self, host: str) -> None:
+        for unit in ("switchyard-agent.service", "switchyard-host.socket"):
+            self.assertEqual(self.active(unit, host), "inactive", unit)
+        self.assertEqual(self.site.on_host(host, "find", "/etc/systemd/system", "-name", "switchyard*").strip(), "")
+        self.assertEqual(self.site.on_host(host, "find", "/opt/switchyard-python/ansible").strip(), "")
+
+    def test_1_values_that_make_no_sense_are_refused_before_anything_is_changed(self) -> None:
+        self.cert("init", "--name", "another authority", authority="another")
+        self.cert("issue", "h1", "--san", f"ip:{self.address()}", authority="another")
+        another = self.site.folder / "another/issued/h1"
+        good = {"agent_version": OWN_VERSION, "agent_archive": self.own.file, "agent_archive_sha256": self.own.sha256,
+                "agent_host_program": str(PROGRAM.with_name("switchyard-host")), "agent_units": str(UNITS), "agent_tls": str(self.tls())}
+        for wrong, because in (
+            ({"agent_archive_sha256": "0" * 64}, "its SHA-256 is"),
+            ({"agent_version": "1.0; reboot"}, "agent_version: 1.0; reboot"),
+            ({"agent_host_program": "/no/such"}, "agent_host_program: /no/such"),
+            ({"agent_tls": "/no/such"}, "/no/such/ca.pem: there is no such file"),
+            ({"agent_key": str(another / "h1.key")}, "h1.key is not the key of"),
+            ({"agent_authority": str(another / "ca.pem")}, "verification failed|unable to get local issuer"),
+            ({"agent_revoked": str(another / "crl.pem")}, "verify failure|CRL signature|issuer"),
+            ({"agent_address": "192.0.2.1"}, "192.0.2.1 does NOT match"),
+            ({"agent_tls": str(self.tls("h2"))}, "does NOT match"),
+            ({"agent_drain": "a while"}, "agent_drain: a duration"),
+            ({"agent_controllers": ["ops\nevil"]}, "agent_controllers"),
+            ({"agent_tunnels": ["x"]}, "agent_tunnels"),
+            ({"agent_port": 70000}, "agent_port: a port"),
+        ):
+            with self.subTest(wrong=wrong):
+                self.assert_refused("install_agent", because, **{**good, **wrong})
+
+    def test_2_a_tool_that_cannot_be_imported_stops_the_play_before_anything_is_started(self) -> None:
+        line = self.wheel("brokentool", "raise ImportError('as told')\n")
+        played = self.install("h2", agent_python_requirements=self.locked("broken", line),
+                              agent_python_find_links=f"{self.supplies.url}/more", agent_python_imports=["ansible_runner", "brokentool"])
+        self.assert_failed(played, "ImportError: as told", "h2")
+        self.assert_nothing_started("h2")
+
+    def test_3_a_tool_that_cannot_be_installed_stops_the_play_even_where_that_failure_is_passed_over(self) -> None:
+        lock = self.locked("absent", f"absent-tool==1.0 --hash=sha256:{'0' * 64}")
+        self.assert_failed(self.install("h2", agent_python_requirements=lock), "absent-tool", "h2")
+        self.assert_nothing_started("h2")
+
+        # The old fault, put back: what was to be installed is looked for all the same.
+        hidden = self.site.folder / "hidden"
+        shutil.copytree(PLAYBOOKS, hidden)
+        tasks = hidden / "roles/python_environment/tasks/main.yml"
+        text = tasks.read_text()
+        faulty = text.replace("  register: python_environment_synced\n", "  register: python_environment_synced\n  failed_when: false\n")
+        self.assertNotEqual(faulty, text)
+        tasks.write_text(faulty)
+        self.assert_failed(self.install("h2", playbooks=hidden, agent_python_requirements=lock), "No module named", "h2")
+        self.assert_nothing_started("h2")
+
+    def test_4_an_agent_is_there_from_nothing_and_a_second_run_changes_nothing(self) -> None:
+        self.assert_played(self.install())
+        self.assertEqual(self.answer("/version")["version"], OWN_VERSION)
+        self.assertEqual(self.answer("/readyz"), self.answer("/readyz"))
+        modes = self.site.on_host("h1", "stat", "--format=%U:%G %a %n", "/etc/switchyard-agent/tls/agent.key",
+                                  "/etc/switchyard-agent/agent.yml", "/etc/switchyard-agent", "/opt/switchyard/bin/switchyard-host")
+        self.assertEqual(modes.splitlines(), [
+            "root:switchyard-agent 640 /etc/switchyard-agent/tls/agent.key", "root:switchyard-agent 640 /etc/switchyard-agent/agent.yml",
+            "root:switchyard-agent 750 /etc/switchyard-agent", "root:root 755 /opt/switchyard/bin/switchyard-host"])
+        exposure = self.site.on_host("h1", "systemd-analyze", "security", "--no-pager", "switchyard-agent").splitlines()[-1]
+        self.assertLessEqual(float(exposure.split(":", 1)[1].split()[0]), 3.0, exposure)
+        self.assert_unneeded(self.install())
+
+    def test_5_the_tools_run_a_playbook_on_the_host_as_the_agent_will(self) -> None:
+        folder = self.site.folder / "private"
+        (folder / "project").mkdir(parents=True)
+        (folder / "project/site.yml").write_text("- hosts: all\n  tasks: [{ansible.builtin.ping: {}}]\n")
+        (folder / "inventory").mkdir()
+        (folder / "inventory/hosts").write_text("localhost ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n")
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            tar.add(folder, "private")
+        subprocess.run(self.fleet.host("h1").argv_inside(["tar", "-x", "-C", "/root"]), input=packed.getvalue(), check=True, timeout=60)
+        tools = "/opt/switchyard-python/ansible/bin"
+        said = self.site.on_host("h1", "env", f"PATH={tools}:/usr/bin:/bin", "HOME=/root", f"{tools}/ansible-runner", "run", "/root/private",
+                                 "-p", "site.yml")
+        self.assertRegex(said, r"localhost\s+: ok=2 .*failed=0")
+
+    def test_6_another_release_or_configuration(self) -> None:
+        started = self.invocation("switchyard-agent")
+        self.assert_failed(self.install("h1", agent_version="0.2.0"), "another release is installed")
+        self.assertEqual(self.invocation("switchyard-agent"), started)
+        self.assert_played(self.install(agent_tunnels=[7441, 7442]))
+        self.assertNotEqual(self.invocation("switchyard-agent"), started)
+        self.assertIn("tunnels: [7441, 7442]", self.site.on_host("h1", "cat", "/etc/switchyard-agent/agent.yml"))
+        broken = self.site.folder / "broken.yml"
+        broken.write_text("listen: nowhere\n")
+        started = self.invocation("switchyard-agent")
+        self.assert_failed(self.install(agent_config_file=str(broken)), "agent.yml")
+        self.assertEqual(self.invocation("switchyard-agent"), started)
+        self.assertEqual(self.answer("/version")["version"], OWN_VERSION)
+        self.assert_played(self.install(agent_tunnels=[7441, 7442]))
+
+    def test_7_switchyard_takes_over_what_was_installed_and_installs_where_all_was_only_prepared(self) -> None:
+        self.assert_played(self.install("h2", "--tags", "prepare"), "h2")
+        self.assertEqual(self.active("switchyard-agent.service", "h2"), "inactive")
+        self.assertEqual(self.active("switchyard-host.socket", "h2"), "active")
+        self.assert_unneeded(self.install("h2", "--tags", "prepare"), "h2")
+
+        fields = {"user": "switchyard-agent", "exec": "bin/switchyard-agent", "slots": {"blue": 7441, "green": 7442},
+                  "public_port": 7440, "unit": str(UNITS / "switchyard-agent.service"), "environment": {"SLOT": "{{ slot }}"},
+                  "health": [{"https": "/readyz", "verify": False}]}
+        for host, more in (("h1", {"adopt": {"unit": "switchyard-agent.service", "port": 7440}}), ("h2", {})):
+            agent = Agent("switchyard-agent", 0, {**fields, **more})
+            outcome = self.site.roll_out(agent, "own", at_once(), "--limit", host)
+            self.assertEqual(outcome.code, PROMOTED, outcome.said)
+            self.assertEqual(self.site.on_record(host, agent)["owner"], "blue")
+            self.assertEqual(self.answer("/version", host)["version"], OWN_VERSION)
+        # From then on the playbooks leave the agent to Switchyard.
+        self.assert_unneeded(self.install("h1", agent_tunnels=[7441, 7442]))
+        self.assert_refused("upgrade_agent", "Switchyard manages switchyard-agent", agent_name="switchyard-agent", agent_port=7440,
+                            agent_version="9", agent_archive=self.own.file, agent_archive_sha256=self.own.sha256)
+
+    def renew(self, **variables: Any) -> Played:
+        played = self.play("renew_certificates", **{"agent_tls": str(self.tls()), "agent_health_seconds": 8, **variables})
+        self.assert_no_secret(played, "h1")
+        return played
+
+    def test_8_a_renewed_certificate_is_served_and_connections_stay(self) -> None:
+        before = self.served()
+        started = self.invocation("switchyard-agent-blue")
+        self.cert("renew", "h1")
+        self.assert_played(self.renew())
+        self.assertNotEqual(self.served(), before)
+        self.assertIn(self.served(), (self.tls() / "h1.pem").read_text())
+        self.assertEqual(self.invocation("switchyard-agent-blue"), started)
+        self.assert_unneeded(self.renew())
+
+    def test_9_certificates_that_do_not_fit_are_refused_and_what_is_not_served_is_taken_back(self) -> None:
+        another = self.site.folder / "another/issued/h1"
+        for wrong, because in (({"agent_key": str(another / "h1.key")}, "is not the key of"),
+                               ({"agent_tls": str(self.tls("h2"))}, "does NOT match"),
+                               ({"agent_authority": str(another / "ca.pem"), "agent_revoked": ""}, "verification failed|local issuer")):
+            with self.subTest(wrong=wrong):
+                self.assert_refused("renew_certificates", because, **{"agent_tls": str(self.tls()), **wrong})
+
+        # A server that does not read its files again: it goes on with the old certificate.
+        for file in ("agent.pem", "agent.key"):
+            self.site.on_host("h1", "cp", f"/etc/switchyard-agent/tls/{file}", f"/run/{file}")
+        self.site.on_host("h1", "systemd-run", "--unit=deaf", "openssl", "s_server", "-quiet", "-accept", "7999",
+                          "-cert", "/run/agent.pem", "-key", "/run/agent.key")
+        before = self.site.on_host("h1", "sha256sum", "/etc/switchyard-agent/tls/agent.pem", "/etc/switchyard-agent/tls/agent.key")
+        self.cert("renew", "h1")
+        self.assert_failed(self.renew(agent_port=7999, agent_health_seconds=3), "are back and were seen to work")
+        after = self.site.on_host("h1", "sha256sum", "/etc/switchyard-agent/tls/agent.pem", "/etc/switchyard-agent/tls/agent.key")
+        self.assertEqual(before, after)
+        self.assertEqual(self.answer("/version")["version"], OWN_VERSION)
+
+
+def only_on_trial(version: str, port: int, *first: str) -> list[Member]:
+    """A release that is good wherever it listens, but on one port."""
+    members = dict((info.name, (info, content)) for info, content in sickly(version))
+    _, content = members["bin/agent"]
+    lines = content.decode().splitlines()
+    script = "\n".join([lines[0], "import os", f"if os.environ['PORT'] == '{port}':", *(f"    {line}" for line in first),
+                        "    raise SystemExit(1)", *lines[1:], ""])
+    members["bin/agent"] = member("bin/agent", script.encode(), 0o755)
+    return list(members.values())
+
+
+class AgentUpgrades(PlaybookTest):
+    """`demo` runs a link to its release, `plain` its own folder."""
+
+    ports = {"demo": 8400, "plain": 8410}
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        for name, version, members in (("only-on-trial", "3.0.0", only_on_trial("3.0.0", 8400)),
+                                       ("poisonous", "3.1.0", only_on_trial("3.1.0", 8410, "open('/run/sick-plain', 'w').close()"))):
+            file = cls.site.folder / f"{name}.tar.gz"
+            file.write_bytes(pack(members))
+            cls.site.archives[name] = Archive(name, str(file), version, sha256(file), "")
+        first = pack(sickly("1.0.0", "sickens", "/run/sick-plain"))
+        for name, home, program in (("demo", "/opt/demo/releases/1", "/opt/demo/current"), ("plain", "/opt/plain", "/opt/plain")):
+            cls.site.on_host("h1", "mkdir", "-p", home)
+            subprocess.run(cls.fleet.host("h1").argv_inside(["tar", "-xz", "-C", home]), input=first, check=True, timeout=60)
+            put(cls.fleet, "h1", f"/etc/systemd/system/{name}.service", (
+                f"[Unit]\nDescription={name}\n[Service]\nExecStart={program}/bin/agent --quiet\nEnvironment=PORT={cls.ports[name]}\n"
+                "Restart=always\n[Install]\nWantedBy=multi-user.target\n").encode())
+        cls.site.on_host("h1", "ln", "-s", "releases/1", "/opt/demo/current")
+        put(cls.fleet, "h1", "/opt/plain/kept", b"not in any archive\n")
+        cls.site.on_host("h1", "systemctl", "enable", "--now", "demo", "plain")
+
+    def upgrade(self, agent: str, release: str, **variables: Any) -> Played:
+        archive = self.site.archives[release]
+        mode = {"agent_trial_port": 8499} if agent == "demo" else {"agent_mode": "in_place"}
+        return self.play("upgrade_agent", **{
+            "agent_name": agent, "agent_port": self.ports[agent], "agent_version": archive.version, "agent_archive": archive.file,
+            "agent_archive_sha256": archive.sha256, "agent_health_seconds": 5, **mode, **variables})
+
+    def roll_back(self, agent: str) -> Played:
+        return self.play("rollback_agent", agent_name=agent, agent_port=self.ports[agent], agent_health_seconds=5)
+
+    def version(self, agent: str) -> str:
+        said = self.get(f"http://{self.address()}:{self.ports[agent]}/health")
+        return str(json.loads(said)["version"]) if said.startswith("{") else said
+
+    def test_1_what_makes_no_sense_is_refused_before_anything_is_changed(self) -> None:
+        archive = self.site.archives["agent-2"]
+        good = {"agent_name": "demo", "agent_port": 8400, "agent_trial_port": 8499, "agent_version": "2.0.0", "agent_archive": archive.file,
+                "agent_archive_sha256": archive.sha256, "agent_health_seconds": 2}
+        for wrong, because in (
+            ({"agent_name": "../demo"}, "agent_name: a-z"),
+            ({"agent_name": "absent"}, "absent.service is not-found"),
+            ({"agent_home": "/"}, "agent_home: a folder such as"),
+            ({"agent_unit": "x; reboot"}, "agent_unit: the name of a service"),
+            ({"agent_trial_port": 8400}, "agent_trial_port: side by side"),
+            ({"agent_archive_sha256": archive.sha256[:-1] + "x"}, "64 hexadecimal digits"),
+            ({"agent_mode": "sideways"}, "must be one of: side_by_side, in_place"),
+            ({"agent_name": "plain", "agent_port": 8410}, "/opt/plain/current is no link"),
+            ({"agent_port": 8411}, "Connection refused"),
+        ):
+            with self.subTest(wrong=wrong):
+                self.assert_refused("upgrade_agent", because, **{**good, **wrong})
+        self.assert_refused("rollback_agent", "has backed up no demo here", agent_name="demo", agent_port=8400)
+
+    def test_2_side_by_side_a_good_release_is_tried_then_used_and_a_second_run_changes_nothing(self) -> None:
+        self.assert_played(self.upgrade("demo", "agent-2"))
+        self.assertEqual(self.version("demo"), "2.0.0")
+        self.assertEqual(self.site.on_host("h1", "find", "/run/systemd/system", "-name", "demo-trial*").strip(), "")
+        self.assert_unneeded(self.upgrade("demo", "agent-2"))
+
+    def test_3_a_release_that_fails_its_trial_never_touches_the_one_that_serves(self) -> None:
+        started = self.invocation("demo")
+        for release in ("agent-never-healthy", "agent-exits", "agent-wrong-version"):
+            with self.subTest(release=release):
+                self.assert_failed(self.upgrade("demo", release, agent_health_seconds=3), "failed its trial on port 8499")
+                self.assertEqual((self.version("demo"), self.invocation("demo")), ("2.0.0", started))
+                self.assertEqual(self.active("demo-trial"), "inactive")
+
+    def test_4_a_release_that_fails_only_afterwards_gives_way_to_the_old_one_which_is_proved(self) -> None:
+        self.assert_failed(self.upgrade("demo", "only-on-trial"), "demo is back on what was backed up, and was seen to be healthy")
+        self.assertEqual(self.version("demo"), "2.0.0")
+
+    def test_5_a_rollback_goes_to_the_backup_and_changes_nothing_the_second_time(self) -> None:
+        self.assert_played(self.upgrade("demo", "agent-3"))
+        self.assertEqual(self.version("demo"), "3.0.0")
+        self.assert_played(self.roll_back("demo"))
+        self.assertEqual(self.version("demo"), "2.0.0")
+        self.assert_unneeded(self.roll_back("demo"))
+        self.assert_played(self.upgrade("demo", "agent-3"))
+
+    def test_6_in_place_a_good_release_and_back(self) -> None:
+        self.assert_played(self.upgrade("plain", "agent-2"))
+        self.assertEqual((self.version("plain"), self.site.on_host("h1", "cat", "/opt/plain/kept")), ("2.0.0", "not in any archive\n"))
+        self.assert_unneeded(self.upgrade("plain", "agent-2"))
+        self.assert_played(self.roll_back("plain"))
+        self.assertEqual((self.version("plain"), self.site.on_host("h1", "cat", "/opt/plain/kept")), ("1.0.0", "not in any archive\n"))
+        self.assert_unneeded(self.roll_back("plain"))
+
+    def test_7_in_place_a_bad_release_gives_way_to_the_backup_which_is_proved(self) -> None:
+        for release in ("agent-exits", "agent-wrong-version"):
+            with self.subTest(release=release):
+                played = self.upgrade("plain", release, agent_health_seconds=3)
+                self.assert_failed(played, "plain is back on what was backed up, and was seen to be healthy")
+                self.assertEqual(self.version("plain"), "1.0.0")
+        self.assertEqual(self.site.on_host("h1", "cat", "/opt/plain/VERSION"), "1.0.0\n")
+
+    def test_8_an_upgrade_that_was_broken_off_is_left_to_a_rollback(self) -> None:
+        self.assert_played(self.upgrade("plain", "agent-2"))
+        self.site.on_host("h1", "systemctl", "stop", "plain")
+        self.site.on_host("h1", "rm", "/opt/plain/lib/sickly.py")
+        put(self.fleet, "h1", "/var/lib/switchyard-playbooks/agent-plain/installed", b"unfinished\n", 0o600)
+        self.assertNotEqual(self.upgrade("plain", "agent-3").code, 0)
+        self.assert_played(self.roll_back("plain"))
+        self.assertEqual(self.version("plain"), "1.0.0")
+
+    def test_9_where_the_old_release_is_not_healthy_any_more_that_is_said_aloud(self) -> None:
+        self.assert_failed(self.upgrade("plain", "poisonous", agent_health_seconds=3), "was put back to its backup and COULD NOT BE PROVED")
+
+
+if __name__ == "__main__":
+    unittest.main()
