@@ -26,7 +26,7 @@ commands:
   fail: {run: [/bin/false]}
   whoami: {run: [/usr/bin/id, -un]}
   sleep: {run: [/bin/sleep, "30"], timeout: 1s}
-  both: {run: [/usr/bin/python3, -c, "import sys; print('out'); print('err', file=sys.stderr); print('\\x1b[31mred')"]}
+  both: {run: [/usr/bin/python3, -c, "import sys; print('out'); print('err', file=sys.stderr); print('\\\\x1b[31mred')"]}
 """
 
 
