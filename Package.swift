@@ -108,7 +108,8 @@ let package = Package(
     module(
       "AgentService",
       [
-        "HostProtocol", "MarkedYAML", "RolloutModel", "SystemdBus", asn1, httpTypes, hummingbird, logging,
+        "HostProtocol", "MarkedYAML", "RolloutModel", "SystemdBus", asn1, crypto, httpTypes, hummingbird,
+        logging,
         nioCore,
         nioHTTPTypes, nioPosix, nioSSL, subprocess, systemPackage, x509,
       ]),
@@ -155,7 +156,7 @@ let package = Package(
       "AgentServiceTests",
       [
         "AgentRPC", "AgentService", "EventLoop", "HostProtocol", "MarkedYAML", "PolicyFiles", "Ports",
-        "RolloutModel", "SSHTransport", logging, nioCore, nioHTTP1, nioPosix, nioSSL, subprocess,
+        "RolloutModel", "SSHTransport", crypto, logging, nioCore, nioHTTP1, nioPosix, nioSSL, subprocess,
         systemPackage,
       ]),
     tests("AgentsTests", ["Agents", "Certificates", "HostProtocol", "Ports", "RolloutModel"]),

@@ -13,6 +13,7 @@ struct RPCClient: Sendable {
   let group: MultiThreadedEventLoopGroup
   let loop: HomeLoop
   private let context: NIOSSLContext
+  private let token: RPCToken?
 
   /// Reads the settings' files, which are short.
   init(_ settings: RPCSettings, loop: HomeLoop) throws(DoorError) {
@@ -41,6 +42,7 @@ struct RPCClient: Sendable {
     context = try read("our certificate", settings.certificate) { [tls] in
       try NIOSSLContext(configuration: tls)
     }
+    token = try settings.token.map { path throws(DoorError) in try RPCToken(file: path) }
     group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
   }
 
@@ -119,18 +121,18 @@ struct RPCClient: Sendable {
     }
     return DoorError(
       .refused, "\(place(address)): the agent does not let us in: \(words)",
-      hint: "see controllers: in its configuration, and switchyard cert status")
+      hint: "see controllers: and token_sha256: in its configuration, and switchyard cert status")
   }
 
   private func connected(
     _ path: String, _ address: String
   ) async throws(Refusal) -> (ByteChannel, EventLoopFuture<DuplexRequest.Answer>) {
-    let head = HTTPRequestHead(
-      version: .http1_1, method: .POST, uri: path,
-      headers: [
-        "Host": address.contains(":") ? "[\(address)]" : address, "Content-Type": "application/octet-stream",
-        "Transfer-Encoding": "chunked", "User-Agent": "switchyard/\(switchyardVersion)",
-      ])
+    var headers: HTTPHeaders = [
+      "Host": address.contains(":") ? "[\(address)]" : address, "Content-Type": "application/octet-stream",
+      "Transfer-Encoding": "chunked", "User-Agent": "switchyard/\(switchyardVersion)",
+    ]
+    token?.add(to: &headers)
+    let head = HTTPRequestHead(version: .http1_1, method: .POST, uri: path, headers: headers)
     let eventLoop = group.next()
     let answer = eventLoop.makePromise(of: DuplexRequest.Answer.self)
     let dialed = Dialed()

@@ -128,23 +128,11 @@ extension Shape where Value == Int64 {
   /// Bytes with a unit: `200MB`, `1.5GiB`.
   static func size(_ what: String) -> Shape {
     Shape<String>.text(what, upTo: 40).map { text, node, diagnostics in
-      let units = [
-        "B": 1, "kB": 1000, "KB": 1000, "MB": 1_000_000, "GB": 1_000_000_000, "TB": 1_000_000_000_000,
-        "KiB": 1 << 10,
-        "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
-      ]
-      let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
-      let unit = text.dropFirst(digits.count).drop { $0 == " " }
-      guard let factor = units[String(unit)], digits.utf8.first != UInt8(ascii: "."),
-        let number = Double(digits),
-        number > 0, number * Double(factor) >= 1, number * Double(factor) <= 1e15
-      else {
-        diagnostics.report(
-          node.place, "\(what) is \(quoted(text))",
-          "write a size above 0 with its unit: 200MB, 1GiB, at most 1000TB")
+      guard let bytes = byteCount(text) else {
+        diagnostics.report(node.place, "\(what) is \(quoted(text))", byteCountAdvice)
         return nil
       }
-      return Int64(number * Double(factor))
+      return bytes
     }
   }
 }

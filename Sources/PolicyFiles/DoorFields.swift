@@ -14,6 +14,7 @@ struct DoorFields: Sendable {
     var authority: String
     var certificate: String
     var key: String
+    var token: String?
   }
 
   private let door = Field<Door>(
@@ -24,7 +25,7 @@ struct DoorFields: Sendable {
 
   init(folder: String) {
     means = .optional(
-      "rpc", "what the RPC door needs: port, authority, certificate, key", .means(folder: folder))
+      "rpc", "what the RPC door needs: port, authority, certificate, key, token", .means(folder: folder))
   }
 
   var descriptions: [FieldDescription] { [door.description, means.description] }
@@ -49,7 +50,7 @@ struct DoorFields: Sendable {
     }
     return RPCDoorChoice(
       fallsBack: door == .auto, port: means.port ?? publicPort, authority: means.authority,
-      certificate: means.certificate, key: means.key)
+      certificate: means.certificate, key: means.key, token: means.token)
   }
 }
 
@@ -64,15 +65,22 @@ extension Shape {
     let authority = Field("authority", "a PEM file: the authority of agents' certificates", path)
     let certificate = Field("certificate", "a PEM file: this controller's certificate", path)
     let key = Field("key", "a PEM file: its key", path)
+    let token = Field<String?>.optional(
+      "token", "a file, readable to its owner alone, that holds the agents' token", path)
     return .record(
-      "rpc", [port.description, authority.description, certificate.description, key.description]
+      "rpc",
+      [
+        port.description, authority.description, certificate.description, key.description, token.description,
+      ]
     ) { record in
       let port = record.read(port)
       let authority = record.read(authority)
       let certificate = record.read(certificate)
       let key = record.read(key)
-      guard let port, let authority, let certificate, let key else { return nil }
-      return DoorFields.Means(port: port, authority: authority, certificate: certificate, key: key)
+      let token = record.read(token)
+      guard let port, let authority, let certificate, let key, let token else { return nil }
+      return DoorFields.Means(
+        port: port, authority: authority, certificate: certificate, key: key, token: token)
     }
   }
 }

@@ -72,14 +72,19 @@ public struct RPCDoorChoice: Hashable, Sendable, Codable {
   public var certificate: String
   /// The path of a PEM file: its key, which is read when it is needed and never stored.
   public var key: String
+  /// The path of a file that holds the agents' token, which is read when it is needed and never stored; nil where they ask for none.
+  public var token: String?
 
   /// A choice from its parts.
-  public init(fallsBack: Bool, port: Int, authority: String, certificate: String, key: String) {
+  public init(
+    fallsBack: Bool, port: Int, authority: String, certificate: String, key: String, token: String? = nil
+  ) {
     self.fallsBack = fallsBack
     self.port = port
     self.authority = authority
     self.certificate = certificate
     self.key = key
+    self.token = token
   }
 }
 

@@ -1,4 +1,4 @@
-import AgentRPC
+import Crypto
 import EventLoop
 import Glibc
 import HostProtocol
@@ -7,6 +7,7 @@ import RolloutModel
 import SSHTransport
 import Testing
 
+@testable import AgentRPC
 @testable import AgentService
 
 @Suite("The RPC door, through a real agent", .timeLimit(.minutes(5)))
@@ -152,6 +153,73 @@ struct DoorTests {
         #expect(error?.kind == .refused, "\(String(describing: error))")
       }
     }
+  }
+
+  @Test(
+    "The token of a file goes with each request, a tunnel's too; without it, or with another one, nobody is let in"
+  )
+  func token() async throws {
+    let token = "correct-horse-battery-staple"
+    let place = try Scratch()
+    let socket = place.file("host.sock")
+    try await FarServer.with(.unix(socket), serve: FarServer.greeter) { _ in
+      try await FarServer.with(.tcp, serve: FarServer.echo) { far in
+        try await RunningAgent.with(configure: { configuration, _ in
+          configuration.hostSocket = socket
+          configuration.tunnels = [far.port]
+          configuration.tokenHash = Digest(bytes: Array(SHA256.hash(data: Array(token.utf8))))
+        }) { agent in
+          for (text, isGood) in [(token + "\n", true), ("another-token-of-ours", false), (nil, false)] {
+            var settings = Self.settings(agent)
+            settings.token = try text.map { try Self.secret($0, in: agent.scratch) }
+            try await Self.with(settings, in: agent.scratch) { door in
+              let error = await Self.failure(door.channel(to: Self.host()))
+              #expect(
+                (error == nil) == isGood && (isGood || error?.kind == .refused),
+                "\(String(describing: error))")
+              #expect(error.map { "\($0)".contains("horse") || "\($0)".contains("of-ours") } != true)
+              guard isGood else { return }
+              let route = try await door.channel(to: Self.host()).insideRoute(
+                host: "127.0.0.1", port: far.port)
+              guard case .tunnel(let path, _, _) = route else { throw Unexpected() }
+              #expect(try await Self.said(at: path) == "hello")
+            }
+          }
+          #expect(!agent.log.text.contains("horse"))
+        }
+      }
+    }
+  }
+
+  private static func secret(_ text: String, in scratch: Scratch, mode: mode_t = 0o600) throws -> String {
+    let path = try scratch.write(text, to: "token")
+    try #require(chmod(path, mode) == 0)
+    return path
+  }
+
+  @Test("A token's file that others may read, or that holds none, is refused before anything is asked")
+  func tokenFiles() throws {
+    let scratch = try Scratch()
+    func problem(_ text: String, mode: mode_t = 0o600) throws -> String {
+      let path = try Self.secret(text, in: scratch, mode: mode)
+      do throws(DoorError) {
+        let token = try RPCToken(file: path)
+        var dumped = ""
+        dump(token, to: &dumped)
+        return "\(token) \(dumped)"
+      } catch { return error.message }
+    }
+    for mode in [0o644, 0o640, 0o604, 0o620] as [mode_t] {
+      #expect(try problem("correct-horse-battery-staple", mode: mode).contains("its owner's alone"))
+    }
+    for text in [
+      "", "short", "two words in one line", String(repeating: "a", count: 600), "line\nand another one",
+    ] {
+      #expect(try problem(text).contains("it holds no token"))
+    }
+    #expect(try !problem("correct-horse-battery-staple").contains("horse"))
+    #expect(throws: DoorError.self) { _ = try RPCToken(file: scratch.file("none")) }
+    #expect(throws: DoorError.self) { _ = try RPCToken(file: scratch.path) }
   }
 
   @Test("An agent of another authority, or with another host's certificate, is not spoken to")

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json
 import unittest
+from typing import Any
 
 from own_agent import OwnAgentTest
-from rollouts import policy
+from rollouts import PROMOTED, at_once, policy
 
 PROBE = """[Unit]
 Description=A service of the test's
@@ -25,6 +26,10 @@ SLOW = """[Service]
 Type=notify
 ExecStart=/usr/bin/sleep infinity
 """
+
+
+def one_wave(soak: str) -> dict[str, Any]:
+    return policy(waves=[{"name": "all", "hosts": "100%", "batch": "100%", "soak": soak}])
 
 
 class AgentServices(OwnAgentTest):
@@ -51,7 +56,7 @@ class AgentServices(OwnAgentTest):
         values = dict(line.split("=", 1) for line in said.splitlines())
         return [values[name] for name in names]
 
-    def change(self, unit: str, action: str, timeout: int = 20) -> tuple[int, dict]:
+    def change(self, unit: str, action: str, timeout: int = 20) -> tuple[int, dict[str, Any]]:
         answer = self.ask("h1", "POST", f"/v1/services/{unit}/{action}?timeout={timeout}")
         return answer.status, answer.json
 
@@ -102,10 +107,11 @@ class AgentServices(OwnAgentTest):
     def test_a_slots_unit_is_left_alone_while_a_rollout_has_the_lease_and_is_free_afterwards(self) -> None:
         agent = self.agent()
         agent.name = "a1"
-        self.assertEqual(self.site.roll_out(agent, "agent-1", policy("100ms")).code, 0)
+        installed = self.site.roll_out(agent, "agent-1", at_once())
+        self.assertEqual(installed.code, PROMOTED, installed.said)
         status, seen = self.change("a1-blue.service", "restart")
         self.assertEqual((status, seen["as_asked"]), (200, True), seen)
-        running = self.site.start(agent, "agent-2", policy("8s"))
+        running = self.site.start(agent, "agent-2", one_wave(soak="8s"))
         self.site.await_step(agent, "agent-2", "soak")
         before = self.shown("a1-green.service", "ActiveState", "InvocationID")
         for unit in ("a1-blue.service", "a1-green.service", "slot-alias.service"):
@@ -114,7 +120,7 @@ class AgentServices(OwnAgentTest):
                 self.assertEqual((status, said["error"]["code"]), (409, "protected"), json.dumps(said))
         self.assertEqual(self.ask("h1", "GET", "/v1/services/a1-green.service").json["active"], "active")
         self.assertEqual(self.shown("a1-green.service", "ActiveState", "InvocationID"), before)
-        self.assertEqual(running.end().code, 0)
+        self.assertEqual(running.end().code, PROMOTED)
         status, seen = self.change("slot-alias.service", "restart")
         self.assertEqual((status, seen["unit"], seen["as_asked"]), (200, "a1-green.service", True), seen)
         self.assert_serving(agent, "2.0.0")

@@ -3,11 +3,11 @@ import Synchronization
 
 /// What a command says, as lines of JSON, up to a bound for both of its streams together.
 final class CommandOutput: Sendable {
-  private let tell: AsyncStream<JSON>.Continuation
+  private let tell: @Sendable (JSON) -> Void
   private let left: Mutex<Int>
   private let told = Mutex(false)
 
-  init(limit: Int, tell: AsyncStream<JSON>.Continuation) {
+  init(limit: Int, tell: @escaping @Sendable (JSON) -> Void) {
     left = Mutex(limit)
     self.tell = tell
   }
@@ -30,7 +30,7 @@ final class CommandOutput: Sendable {
       return taken
     }
     if taken > 0 {
-      tell.yield(["stream": .text(name), "data": .text(String(decoding: bytes.prefix(taken), as: UTF8.self))])
+      tell(["stream": .text(name), "data": .text(String(decoding: bytes.prefix(taken), as: UTF8.self))])
     }
     let isFirst =
       taken < bytes.count
@@ -38,7 +38,7 @@ final class CommandOutput: Sendable {
         defer { told = true }
         return !told
       }
-    if isFirst { tell.yield(["truncated": true]) }
+    if isFirst { tell(["truncated": true]) }
   }
 }
 

@@ -22,6 +22,13 @@ public struct AgentConfiguration: Hashable, Sendable {
   public var tunnels: [Int]
   /// How long running requests may go on once the agent is asked to end.
   public var drain: Span
+  /// The folder that the agent keeps its own files in.
+  public var state: String
+  /// The most bytes of one file that is brought, and of all of them together.
+  public var uploadLimit: Int64
+  public var uploadTotal: Int64
+  /// The SHA-256 of the token that each request must carry beside the client certificate; nil where none is asked for.
+  public var tokenHash: Digest?
   /// The services of the host that clients may look at, start and stop.
   public var services: [ServiceName]
   /// What clients may run, by name.
@@ -31,7 +38,8 @@ public struct AgentConfiguration: Hashable, Sendable {
   public init(
     listen: String, certificate: String, key: String, authority: String, revoked: String?,
     controllers: [String]?, hostSocket: String, tunnels: [Int], drain: Span,
-    services: [ServiceName], commands: [String: AgentCommand]
+    state: String, uploadLimit: Int64, uploadTotal: Int64, tokenHash: Digest?, services: [ServiceName],
+    commands: [String: AgentCommand]
   ) {
     self.listen = listen
     self.certificate = certificate
@@ -42,6 +50,10 @@ public struct AgentConfiguration: Hashable, Sendable {
     self.hostSocket = hostSocket
     self.tunnels = tunnels
     self.drain = drain
+    self.state = state
+    self.uploadLimit = uploadLimit
+    self.uploadTotal = uploadTotal
+    self.tokenHash = tokenHash
     self.services = services
     self.commands = commands
   }

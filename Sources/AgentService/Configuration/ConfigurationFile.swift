@@ -27,7 +27,7 @@ public enum ConfigurationFile {
 
   private static let keys = [
     "listen", "certificate", "key", "authority", "revoked", "controllers", "host_socket", "playbook_socket",
-    "tunnels", "drain", "services", "commands",
+    "tunnels", "drain", "state", "upload_limit", "upload_total", "token_sha256", "services", "commands",
   ]
 
   /// The longest path of a Unix socket, without the zero byte at its end.
@@ -63,20 +63,44 @@ public enum ConfigurationFile {
     let drain = file.value("drain", otherwise: .seconds(30)) {
       file.span($0, "drain", .zero ... .seconds(3600))
     }
+    let state = file.value("state", otherwise: "/var/lib/switchyard-agent") {
+      file.path($0, "state", upTo: 1024)
+    }
+    let limit = file.value("upload_limit", otherwise: 256 << 20) { file.size($0, "upload_limit") }
+    let total = file.value("upload_total", otherwise: 1 << 30) { file.size($0, "upload_total") }
+    if let limit, let total, limit > total,
+      let place = (file.node["upload_limit"] ?? file.node["upload_total"])?.place
+    {
+      diagnostics.report(
+        place, "upload_limit is above upload_total", "let upload_total be at least \(limit)B")
+    }
+    let token = file.value("token_sha256", otherwise: nil) { tokenHash($0, file) }
     let services = file.value("services", otherwise: []) { node in
       file.list(node, "services", 0...64) { service($0, file) }
     }
     let commands = file.value("commands", otherwise: [:]) { CommandFields.read($0, diagnostics) }
     let listen = file.value("listen", otherwise: "0.0.0.0") { address($0, file) }
-    guard let certificate, let key, let authority, let socket, let tunnels, let drain, let services,
+    guard let certificate, let key, let authority, let socket, let tunnels, let drain, let state,
+      let limit, let total, let token, let services,
       let commands, let listen
     else { return nil }
     var configuration = AgentConfiguration(
       listen: listen, certificate: certificate, key: key, authority: authority, revoked: revoked,
-      controllers: controllers, hostSocket: socket, tunnels: tunnels, drain: drain, services: services,
+      controllers: controllers, hostSocket: socket, tunnels: tunnels, drain: drain, state: state,
+      uploadLimit: limit, uploadTotal: total, tokenHash: token, services: services,
       commands: commands)
     if let playbooks { configuration.playbookSocket = playbooks }
     return configuration
+  }
+
+  private static func tokenHash(_ node: MarkedNode, _ file: MappingReader) -> Digest? {
+    guard let text = node.text, let digest = Digest(text) else {
+      // What stands there may be the token itself: it is not repeated.
+      file.diagnostics.report(
+        node.place, "token_sha256 is no SHA-256", "write 64 hexadecimal digits: printf %s TOKEN | sha256sum")
+      return nil
+    }
+    return digest
   }
 
   private static func service(_ node: MarkedNode, _ file: MappingReader) -> ServiceName? {

@@ -91,6 +91,15 @@ struct MappingReader {
     return span
   }
 
+  /// Bytes with their unit.
+  func size(_ node: MarkedNode, _ what: String) -> Int64? {
+    guard let text = node.text, let bytes = byteCount(text) else {
+      diagnostics.report(node.place, "\(what) is \(node.found)", byteCountAdvice)
+      return nil
+    }
+    return bytes
+  }
+
   /// A list with so many entries, each read by `read`; all of them are read, so that all problems are told.
   func list<Value>(
     _ node: MarkedNode, _ what: String, _ count: ClosedRange<Int>, _ read: (MarkedNode) -> Value?

@@ -1,15 +1,48 @@
+import Crypto
 import FoundationEssentials
 import HTTPTypes
 import NIOCore
 import NIOSSL
+import RolloutModel
 
 /// Decides who may ask for what below `/v1`.
 struct Gatekeeper: Sendable {
   let credentials: Credentials
   let controllers: [String]?
+  /// The SHA-256 of the token that is asked for; nil where none is.
+  let tokenHash: RolloutModel.Digest?
 
-  /// Who is at the other end of a connection, if it may be served.
-  func caller(on channel: any Channel) async throws -> Caller {
+  /// Who makes a request, if it may be served: by the connection's certificate, and by the token where one is asked for.
+  func caller(of headers: HTTPFields, on channel: any Channel) async throws -> Caller {
+    let caller = try await caller(on: channel)
+    guard let tokenHash else { return caller }
+    // Only now: whoever shows no certificate can't try tokens.
+    guard let token = Self.token(headers), Self.isToken(token, of: tokenHash) else {
+      throw AgentError(
+        .unauthorized, "token_required",
+        "this agent asks for its token beside the client certificate, and none or another one came",
+        hint: "send Authorization: Bearer TOKEN; in an agent file, rpc: {token: FILE}")
+    }
+    return caller
+  }
+
+  /// Compares hashes, all of both whatever they are: how long that takes tells nothing of the token.
+  private static func isToken(_ token: Substring, of wanted: RolloutModel.Digest) -> Bool {
+    guard let hash = RolloutModel.Digest(bytes: Array(SHA256.hash(data: Data(token.utf8)))) else {
+      return false
+    }
+    let difference = zip(hash.hex.utf8, wanted.hex.utf8).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) }
+    return difference == 0
+  }
+
+  private static func token(_ headers: HTTPFields) -> Substring? {
+    guard let text = headers[.authorization], text.utf8.count <= 1024 else { return nil }
+    let parts = text.split(separator: " ", maxSplits: 1)
+    guard parts.count == 2, parts.first?.lowercased() == "bearer" else { return nil }
+    return parts.last
+  }
+
+  private func caller(on channel: any Channel) async throws -> Caller {
     guard let certificate = try await channel.nioSSL_peerCertificate().get() else {
       throw AgentError(
         .unauthorized, "unauthorized", "this path asks for a client certificate",

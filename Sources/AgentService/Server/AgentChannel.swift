@@ -24,7 +24,7 @@ struct AgentChannel: ServerChildChannel {
       responder: responder,
       configuration: .init(
         // Not Hummingbird's own idle time: it would end a relay whose client only listens.
-        additionalChannelHandlers: [ConnectionGuard(limits: limits, log: log)],
+        additionalChannelHandlers: [ConnectionGuard(limits: limits, connections: connections, log: log)],
         httpDecoderConfiguration: .init(
           maxHeaderFieldSize: limits.headerField, maxHeaderListSize: limits.headers,
           maxHeaderFieldCount: limits.headerCount)))
@@ -33,6 +33,7 @@ struct AgentChannel: ServerChildChannel {
   func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
     channel.eventLoop.makeCompletedFuture {
       try Self.noticeDeadPeers(channel)
+      try channel.pipeline.syncOperations.addHandler(Severing())
       try channel.pipeline.syncOperations.addHandler(
         NIOSSLServerHandler(context: credentials.current.context))
       connections.add(channel)

@@ -5,6 +5,7 @@ import RolloutModel
 struct AgentRoutes: Sendable {
   let configuration: AgentConfiguration
   let slot: String
+  let uploads: UploadRoutes
   let lifecycle: Lifecycle
   let limits: Limits
   let credentials: Credentials
@@ -20,9 +21,14 @@ struct AgentRoutes: Sendable {
     let relays = RelayRoutes(
       host: host, playbooks: playbooks, tunnels: configuration.tunnels, limits: limits)
     let facts = FactsRoute(facts: HostFacts(slot: slot, version: switchyardVersion), limits: limits)
-    let commands = CommandRoute(commands: configuration.commands, limits: limits)
+    let logs = RunLogs(
+      folder: StateFolder(path: "\(configuration.state)/runs"), limit: limits.log, total: limits.logs,
+      count: limits.logCount)
+    let commands = CommandRoute(commands: configuration.commands, logs: logs, limits: limits)
     let services = ServiceRoutes(allowed: configuration.services, host: host, limits: limits)
-    let routes = health.routes + relays.routes + [facts.route, commands.route] + services.routes
+    let routes =
+      health.routes + relays.routes + [facts.route, commands.route] + services.routes
+      + uploads.routes + RunRoutes(logs: logs, limits: limits).routes
     return routes + [document(of: routes)]
   }
 

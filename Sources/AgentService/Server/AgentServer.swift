@@ -11,8 +11,9 @@ public struct AgentServer: Sendable {
   private let port: Int
   private let credentials: Credentials
   private let lifecycle = Lifecycle()
-  private let connections = Connections()
+  private let connections: Connections
   private let responder: Responder
+  private let uploads: UploadRoutes
   private let limits: Limits
   private let log: Logger
 
@@ -32,16 +33,26 @@ public struct AgentServer: Sendable {
     self.port = port
     self.limits = limits
     self.log = log
+    connections = Connections(limits: limits, log: log)
     credentials = try Credentials(TLSFiles(configuration, reader: revocations), log: log)
+    uploads = UploadRoutes(
+      store: UploadStore(
+        folder: StateFolder(path: "\(configuration.state)/uploads"), limit: configuration.uploadLimit,
+        total: configuration.uploadTotal, count: limits.uploadCount, partLife: limits.partLife,
+        rest: limits.uploadRest), limits: limits)
     responder = Responder(
       table: RouteTable(
         routes: AgentRoutes(
-          configuration: configuration, slot: slot, lifecycle: lifecycle, limits: limits,
+          configuration: configuration, slot: slot, uploads: uploads, lifecycle: lifecycle, limits: limits,
           credentials: credentials
         ).all),
-      gatekeeper: Gatekeeper(credentials: credentials, controllers: configuration.controllers),
-      lifecycle: lifecycle, limits: limits, log: log)
+      gatekeeper: Gatekeeper(
+        credentials: credentials, controllers: configuration.controllers, tokenHash: configuration.tokenHash),
+      connections: connections, lifecycle: lifecycle, limits: limits, log: log)
   }
+
+  /// Connections that have given way and are not closed yet.
+  private static let closing = 16
 
   private enum Part: Sendable { case server, drained, helper }
 
@@ -61,7 +72,8 @@ public struct AgentServer: Sendable {
         }),
       configuration: ServerConfiguration(
         address: .hostname(configuration.listen, port: port),
-        availableConnectionsDelegate: MaximumAvailableConnections(limits.connections, logger: log)),
+        availableConnectionsDelegate: MaximumAvailableConnections(
+          limits.connections + limits.strangers + Self.closing, logger: log)),
       onServerRunning: { [lifecycle] channel in
         lifecycle.listens()
         await heartbeat.ready()
@@ -88,6 +100,10 @@ public struct AgentServer: Sendable {
         }
         group.addTask {
           await heartbeat.beat()
+          return .helper
+        }
+        group.addTask {
+          await uploads.tidy(log: log)
           return .helper
         }
         group.addTask {

@@ -12,13 +12,15 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   typealias OutboundOut = HTTPResponsePart
 
   private let limits: Limits
+  private let connections: Connections
   private let log: Logger
   /// Requests whose answer has not ended.
   private var open = 0
   private var timer: Scheduled<Void>?
 
-  init(limits: Limits, log: Logger) {
+  init(limits: Limits, connections: Connections, log: Logger) {
     self.limits = limits
+    self.connections = connections
     self.log = log
   }
 
@@ -34,6 +36,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     if case .head = unwrapInboundIn(data) {
       open += 1
+      connections.asks(context.channel)
       timer?.cancel()
       timer = nil
     }
@@ -43,6 +46,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
     if case .end = unwrapOutboundIn(data) {
       open = max(0, open - 1)
+      connections.isAnswered(context.channel)
       if open == 0 { wait(limits.idle, context) }
     }
     context.write(data, promise: promise)

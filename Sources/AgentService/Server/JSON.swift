@@ -1,7 +1,7 @@
 import FoundationEssentials
 
 /// A JSON value.
-enum JSON: Hashable, Sendable, Encodable {
+enum JSON: Hashable, Sendable, Codable {
   case text(String)
   case number(Int64)
   case decimal(Double)
@@ -9,6 +9,27 @@ enum JSON: Hashable, Sendable, Encodable {
   case list([JSON])
   case object([String: JSON])
   case null
+
+  init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    if container.decodeNil() {
+      self = .null
+    } else if let flag = try? container.decode(Bool.self) {
+      // One type after another is tried; what is none of them is an error at the end.
+      self = .flag(flag)
+    } else if let number = try? container.decode(Int64.self) {
+      self = .number(number)
+    } else if let number = try? container.decode(Double.self) {
+      self = .decimal(number)
+    } else if let text = try? container.decode(String.self) {
+      // As above.
+      self = .text(text)
+    } else if let list = try? container.decode([JSON].self) {
+      self = .list(list)
+    } else {
+      self = .object(try container.decode([String: JSON].self))
+    }
+  }
 
   func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()

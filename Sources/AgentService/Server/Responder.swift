@@ -9,6 +9,7 @@ import RolloutModel
 struct Responder: Sendable {
   let table: RouteTable
   let gatekeeper: Gatekeeper
+  let connections: Connections
   let lifecycle: Lifecycle
   let limits: Limits
   let log: Logger
@@ -45,12 +46,17 @@ struct Responder: Sendable {
     _ request: Request, on channel: any Channel
   ) async throws -> (Route, [String: String], Caller?) {
     let path = request.uri.path
-    let caller = Route.needsCaller(path) ? try await gatekeeper.caller(on: channel) : nil
+    let caller = Route.needsCaller(path) ? try await gatekeeper.caller(of: request.headers, on: channel) : nil
     let (route, parameters) = try table.route(request.method, path)
     guard caller == nil || lifecycle.phase != .draining else {
       throw AgentError(
         .serviceUnavailable, "draining", "this agent is on its way to its end",
         hint: "connect anew: another one takes over")
+    }
+    guard caller == nil || connections.admit(channel) else {
+      throw AgentError(
+        .serviceUnavailable, "busy", "\(limits.connections) connections of controllers are busy already",
+        hint: "ask again later, or over a connection that is open")
     }
     return (route, parameters, caller)
   }

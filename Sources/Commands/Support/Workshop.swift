@@ -31,7 +31,8 @@ final class Workshop: Sendable {
     self.ssh = ssh
     rpc = try choice.map { [loop] choice in
       let settings = RPCSettings(
-        port: choice.port, authority: choice.authority, certificate: choice.certificate, key: choice.key)
+        port: choice.port, authority: choice.authority, certificate: choice.certificate, key: choice.key,
+        token: choice.token)
       return try RPCDoor(settings, loop: loop, folder: ssh.folder)
     }
     fallsBack = choice?.fallsBack ?? false

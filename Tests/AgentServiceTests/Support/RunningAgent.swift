@@ -28,7 +28,8 @@ struct RunningAgent: Sendable {
     var configuration = AgentConfiguration(
       listen: "127.0.0.1", certificate: authority.pair("agent").certificate, key: authority.pair("agent").key,
       authority: authority.root, revoked: nil, controllers: nil, hostSocket: scratch.file("host.sock"),
-      tunnels: [], drain: .seconds(30), services: [], commands: [:])
+      tunnels: [], drain: .seconds(30), state: scratch.path,
+      uploadLimit: 64 << 20, uploadTotal: 128 << 20, tokenHash: nil, services: [], commands: [:])
     configuration.playbookSocket = scratch.file("playbook.sock")
     try configure(&configuration, scratch)
     let log = CollectedLog()
