@@ -80,6 +80,18 @@ struct RPCClient: Sendable {
     }
   }
 
+  /// Begins a request whose body is sent piece by piece; the answer comes once ``ByteChannel/finish()`` has ended it, or before.
+  func begin(
+    _ method: HTTPMethod, _ path: String, at address: String
+  ) async throws(DoorError) -> (body: ByteChannel, answer: EventLoopFuture<DuplexRequest.Answer>) {
+    do throws(Refusal) { return try await connected(path, address, method) } catch {
+      switch error {
+      case .door(let error): throw error
+      case .farSide(let words): throw DoorError(.unusable, "\(place(address)): \(words)")
+      }
+    }
+  }
+
   /// Sends a POST with a short body; the channel gives the answer's. What an agent that lets us in refuses is the far side's: the
   /// answer's own words.
   func send(_ body: [UInt8], to path: String, at address: String) async throws(Refusal) -> ByteChannel {
@@ -114,7 +126,7 @@ struct RPCClient: Sendable {
     }
   }
 
-  private func refusal(_ reply: DuplexRequest.Answer, _ path: String, _ address: String) -> DoorError {
+  func refusal(_ reply: DuplexRequest.Answer, _ path: String, _ address: String) -> DoorError {
     let words = "\(reply.status.code) \(escapedForTerminal(reply.words))"
     guard reply.isAboutUs else {
       return DoorError(.unusable, "\(place(address)): the agent can't open \(path): \(words)")
@@ -125,14 +137,14 @@ struct RPCClient: Sendable {
   }
 
   private func connected(
-    _ path: String, _ address: String
+    _ path: String, _ address: String, _ method: HTTPMethod = .POST
   ) async throws(Refusal) -> (ByteChannel, EventLoopFuture<DuplexRequest.Answer>) {
     var headers: HTTPHeaders = [
       "Host": address.contains(":") ? "[\(address)]" : address, "Content-Type": "application/octet-stream",
       "Transfer-Encoding": "chunked", "User-Agent": "switchyard/\(switchyardVersion)",
     ]
     token?.add(to: &headers)
-    let head = HTTPRequestHead(version: .http1_1, method: .POST, uri: path, headers: headers)
+    let head = HTTPRequestHead(version: .http1_1, method: method, uri: path, headers: headers)
     let eventLoop = group.next()
     let answer = eventLoop.makePromise(of: DuplexRequest.Answer.self)
     let dialed = Dialed()
@@ -171,7 +183,7 @@ struct RPCClient: Sendable {
     }.get()
   }
 
-  private func unreachable(_ address: String, _ error: any Error) -> DoorError {
+  func unreachable(_ address: String, _ error: any Error) -> DoorError {
     let (place, words) = (place(address), escapedForTerminal(Self.words(for: error)))
     if Self.isDistrust(error) {
       return DoorError(

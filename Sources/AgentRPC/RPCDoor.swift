@@ -28,7 +28,7 @@ public final class RPCDoor: Doors {
   public func channel(to host: Host) -> any HostChannel { rpcChannel(to: host) }
 
   /// The way to what agents do themselves.
-  public var caller: any AgentCaller { RPCAgentCaller(client: client) }
+  public var caller: any AgentCaller { RPCAgentCaller(client: client, pool: pool) }
 
   func rpcChannel(to host: Host) -> RPCHostChannel {
     contents.withLock { contents in

@@ -9,6 +9,11 @@ public protocol AgentCaller: Sendable {
     tell: @escaping @Sendable (AgentCommandOutput) async -> Void
   ) async throws(DoorError) -> AgentCommandEnd
 
+  /// Brings a file of this machine, or what the agent lacks of it. The time counts anew with every piece that goes out.
+  func upload(
+    _ file: AgentUpload, to host: Host, progressWithin: Duration
+  ) async throws(DoorError) -> AgentUploadEnd
+
   /// The door that was taken to a host, and why, for people.
   func way(to host: Host) async -> String
 }
@@ -46,5 +51,30 @@ public enum AgentCommandEnd: Hashable, Sendable {
   /// It was killed when its time was over.
   case timeout
   /// The agent did not run it, or not to its end: what it says of that. It comes from the host: it is to be escaped.
+  case refused(code: String, message: String, hint: String)
+}
+
+/// A file that agents are to have.
+public struct AgentUpload: Hashable, Sendable {
+  /// Where it is on this machine.
+  public var path: String
+  /// Its SHA-256, which is its name on hosts.
+  public var digest: Digest
+  /// Its bytes.
+  public var size: Int64
+
+  /// A file from its parts.
+  public init(path: String, digest: Digest, size: Int64) {
+    self.path = path
+    self.digest = digest
+    self.size = size
+  }
+}
+
+/// How the bringing of a file ended.
+public enum AgentUploadEnd: Hashable, Sendable {
+  /// The host has it, checked against its digest; so many bytes had to be sent.
+  case here(sent: Int64)
+  /// The agent does not take it: what it says of that. It comes from the host: it is to be escaped.
   case refused(code: String, message: String, hint: String)
 }

@@ -17,13 +17,10 @@ struct RegistryTests {
   private static func hosts(_ names: String...) -> [Host] { names.map { Host(name: $0, address: $0) } }
 
   @discardableResult
-  private func register(_ hosts: [Host], port: Int = 7440) throws -> [String: AgentToken] {
-    var kept: [String: AgentToken] = [:]
-    let wanted = try #require(AgentPorts(rpc: port))
-    _ = try registry.register(hosts, wanted: wanted, by: "me") { tokens in
-      for (host, token) in tokens { kept[host] = token }
-    }
-    return kept
+  private func register(_ hosts: [Host], port: Int = 7440) throws -> AgentToken {
+    let (token, wanted) = (AgentToken(), try #require(AgentPorts(rpc: port)))
+    _ = try registry.register(hosts, token: token, wanted: wanted, by: "me") {}
+    return token
   }
 
   private func refusal(_ body: () throws -> Void) -> RegistryError? {
@@ -31,25 +28,25 @@ struct RegistryTests {
     return nil
   }
 
-  @Test("Looking makes nothing; what is registered is found again, with digests of the tokens alone")
+  @Test("Looking makes nothing; what is registered is found again, with the token's digest alone")
   func registers() throws {
     #expect(try registry.agents().isEmpty)
     #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/state"))
-    let tokens = try register(Self.hosts("b", "a"))
+    let token = try register(Self.hosts("b", "a"))
     let agents = try registry.agents()
     #expect(agents.map(\.host) == ["a", "b"])
-    for agent in agents { #expect(tokens[agent.host]?.isThat(of: agent) == true) }
-    #expect(tokens["a"]?.isThat(of: agents[1]) == false)
-    let text = try String(contentsOfFile: "\(folder.path)/state/agents.json", encoding: .utf8)
-    for token in tokens.values {
-      #expect(!text.contains(token.text))
-      #expect("\(token)" == "(token)")
+    for agent in agents {
+      #expect(token.isThat(of: agent))
+      #expect(!AgentToken().isThat(of: agent))
     }
+    let text = try String(contentsOfFile: "\(folder.path)/state/agents.json", encoding: .utf8)
+    #expect(!text.contains(token.text))
+    #expect("\(token)" == "(token)")
     var about = stat()
     #expect(stat("\(folder.path)/state/agents.json", &about) == 0 && about.st_mode & 0o7777 == 0o600)
   }
 
-  @Test("All are registered or none, and nothing is where the tokens can't be kept")
+  @Test("All are registered or none, and nothing is where the token can't be kept")
   func isWhole() throws {
     try register(Self.hosts("a"))
     let error = refusal { try register(Self.hosts("b", "a")) }
@@ -58,7 +55,7 @@ struct RegistryTests {
     struct Full: Error {}
     let wanted = try #require(AgentPorts(rpc: 7440))
     #expect(throws: Full.self) {
-      try registry.register(Self.hosts("c"), wanted: wanted, by: "me") { _ in throw Full() }
+      try registry.register(Self.hosts("c"), token: AgentToken(), wanted: wanted, by: "me") { throw Full() }
     }
     #expect(try registry.agents().map(\.host) == ["a"])
   }

@@ -28,6 +28,19 @@ public final class AutoAgentCaller: AgentCaller {
     return try await ssh.run(command, on: host, within: limit, tell: tell)
   }
 
+  /// Where the agent can't be reached, over SSH; what it has of the file already counts for both.
+  public func upload(
+    _ file: AgentUpload, to host: Host, progressWithin limit: Duration
+  ) async throws(DoorError) -> AgentUploadEnd {
+    do throws(DoorError) {
+      return try await rpc.upload(file, to: host, progressWithin: limit)
+    } catch {
+      guard [.unreachable, .refused, .unusable].contains(error.kind) else { throw error }
+      reasons.withLock { $0[host] = error.message }
+    }
+    return try await ssh.upload(file, to: host, progressWithin: limit)
+  }
+
   /// The door that was taken, and why.
   public func way(to host: Host) async -> String {
     if let why = reasons.withLock({ $0[host] }) { "SSH: \(why)" } else { await rpc.way(to: host) }

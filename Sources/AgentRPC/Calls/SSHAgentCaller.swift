@@ -29,9 +29,15 @@ public struct SSHAgentCaller: AgentCaller {
       throw DoorError(.local, "the command can't be encoded: \(escapedForTerminal("\(error)"))")
     }
     let program = try await installed(on: host)
-    let stream = try await door.start([program, "--run"], on: host, as: agent.user, input: body)
+    let stream = try await door.start([program, "--run"], on: host, as: agent.user)
     defer { Task { await stream.end() } }
     let end = HomeLoop.now + limit
+    do throws(StreamFailure) {
+      try await stream.write(body, within: Self.callWithin)
+      try await stream.finishInput()
+    } catch {
+      throw error.error
+    }
     let outcome = try await CommandStream.follow(
       at: stream.place,
       read: { () async throws(DoorError) in
@@ -47,6 +53,32 @@ public struct SSHAgentCaller: AgentCaller {
     throw DoorError(
       .unusable, "\(stream.place): the agent's program ended: \(escapedForTerminal(words))",
       hint: "an agent older than this program knows no commands over SSH: upgrade it")
+  }
+
+  /// Brings the file.
+  public func upload(
+    _ file: AgentUpload, to host: Host, progressWithin limit: Duration
+  ) async throws(DoorError) -> AgentUploadEnd {
+    let program = try await installed(on: host)
+    let stream = try await door.start(
+      [program, "--upload", file.digest.hex, String(file.size)], on: host, as: agent.user)
+    defer { Task { await stream.end() } }
+    var answers = UploadAnswers(stream: stream, within: limit)
+    let begun = try await answers.next()
+    guard case .standing(let have, let isComplete) = begun else { return try begun.refusal(stream.place) }
+    guard !isComplete else { return .here(sent: 0) }
+    let source = try await UploadSource(file, on: door)
+    defer { source.close() }
+    var place = have
+    while place < file.size {
+      let bytes = try await source.piece(at: place)
+      do throws(StreamFailure) { try await stream.write(bytes, within: limit) } catch { throw error.error }
+      place += Int64(bytes.count)
+    }
+    do throws(StreamFailure) { try await stream.finishInput() } catch { throw error.error }
+    let ended = try await answers.next()
+    guard case .standing(_, true) = ended else { return try ended.refusal(stream.place) }
+    return .here(sent: file.size - have)
   }
 
   /// SSH.

@@ -1,6 +1,5 @@
-import Glibc
 import HTTPTypes
-import MarkedYAML
+import Logging
 import NIOPosix
 import RolloutModel
 
@@ -10,82 +9,53 @@ struct CommandByHand: Sendable {
   let configuration: AgentConfiguration
   let limits: Limits
 
-  /// How long the request may take to arrive.
-  private static let patience: Int32 = 30_000
-
   /// Runs what standard input asks for.
   func run() async -> AgentProgram.Exit {
-    let run: CommandRun
     do {
-      let limit = limits.body
-      let body = try await NIOThreadPool.singleton.runIfActive { try Self.input(upTo: limit) }
-      let (command, argv) = try CommandRequest(json: body).argv(configuration.commands)
-      run = CommandRun(argv: argv, timeout: command.timeout, limit: limits.output)
+      let request = try CommandRequest(json: try await body())
+      let (command, argv) = try request.argv(configuration.commands)
+      let logs = RunLogs(of: configuration, limits)
+      let about = RunLogs.About(kind: "command", name: request.name, client: "ssh")
+      let record = try await NIOThreadPool.singleton.runIfActive { try logs.begin(.made(), about) }
+      return await told(
+        CommandRun(
+          argv: argv, timeout: command.timeout, limit: limits.output, record: record,
+          log: Logger(label: "switchyard-agent") { _ in LineLog() }))
     } catch let error as AgentError {
-      return await tell(error.body) ? .invalid : .failed
+      return await StandardStreams.print(error.body) ? .invalid : .failed
     } catch {
       return .failed
     }
-    return await told(run)
   }
 
   /// Passes on what the command says. Where nobody listens any more, it is killed.
   private func told(_ run: CommandRun) async -> AgentProgram.Exit {
-    let (lines, tell) = AsyncStream<JSON>.makeStream()
+    let (lines, tell) = AsyncStream<CommandRun.Line>.makeStream()
     let work = Task {
       defer { tell.finish() }
-      return try await run.end(tell)
+      tell.yield(CommandRun.Line(json: await run.end { tell.yield(CommandRun.Line(json: $0)) }.line, isEnd: true))
     }
+    var isHeard = true
     for await line in lines {
-      guard await self.tell(line) else {
+      await run.keep(line)
+      if isHeard, await !StandardStreams.print(line.json) {
+        isHeard = false
         work.cancel()
-        break
       }
     }
-    switch await work.result {
-    case .success(let end): return await self.tell(end) ? .done : .failed
-    case .failure: return .failed
-    }
-  }
-
-  private func tell(_ line: JSON) async -> Bool {
-    let bytes = line.bytes + [UInt8(ascii: "\n")]
-    let isTold = try? await NIOThreadPool.singleton.runIfActive { Self.print(bytes) }
-    // A pool that is gone means the end of the program.
-    return isTold ?? false
-  }
-
-  private static func print(_ bytes: [UInt8]) -> Bool {
-    var done = 0
-    while done < bytes.count {
-      let count = bytes.withUnsafeBytes { write(1, $0.baseAddress.map { $0 + done }, $0.count - done) }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { return false }
-      done += count
-    }
-    return true
+    return isHeard ? .done : .failed
   }
 
   /// All of standard input, which is short.
-  private static func input(upTo limit: Int) throws(AgentError) -> [UInt8] {
+  private func body() async throws -> [UInt8] {
     var bytes: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 16 * 1024)
     while true {
-      var wait = pollfd(fd: 0, events: Int16(POLLIN), revents: 0)
-      let ready = poll(&wait, 1, patience)
-      if ready < 0, errno == EINTR { continue }
-      guard ready > 0 else {
-        throw .invalid("no request came", hint: "send it on standard input, to its end")
-      }
-      let count = read(0, &buffer, buffer.count)
-      if count < 0, errno == EINTR { continue }
-      guard count >= 0 else { throw .invalid("the request can't be read", hint: "send it on standard input") }
-      if count == 0 { return bytes }
-      bytes += buffer.prefix(count)
-      guard bytes.count <= limit else {
+      let piece = try await StandardStreams.read()
+      if piece.isEmpty { return bytes }
+      bytes += piece
+      guard bytes.count <= limits.body else {
         throw AgentError(
-          .contentTooLarge, "too_large", "the request has more than \(limit) bytes",
-          hint: "send a shorter one")
+          .contentTooLarge, "too_large", "the request has more than \(limits.body) bytes", hint: "send a shorter one")
       }
     }
   }

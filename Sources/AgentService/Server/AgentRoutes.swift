@@ -21,9 +21,7 @@ struct AgentRoutes: Sendable {
     let relays = RelayRoutes(
       host: host, playbooks: playbooks, tunnels: configuration.tunnels, limits: limits)
     let facts = FactsRoute(facts: HostFacts(slot: slot, version: switchyardVersion), limits: limits)
-    let logs = RunLogs(
-      folder: StateFolder(path: "\(configuration.state)/runs"), limit: limits.log, total: limits.logs,
-      count: limits.logCount)
+    let logs = RunLogs(of: configuration, limits)
     let commands = CommandRoute(commands: configuration.commands, logs: logs, limits: limits)
     let services = ServiceRoutes(allowed: configuration.services, host: host, limits: limits)
     let routes =

@@ -34,15 +34,14 @@ public struct AgentRegistry: Sendable {
     return try contents(in: folder).agents
   }
 
-  /// Enters hosts, all or none. Each gets a token of its own, and ports: `wanted` where they are free on its address, else the next
-  /// that are. `keep` is handed the tokens and makes them durable before the registry is.
+  /// Enters hosts, all or none, with the digest of the token that their agents are to ask for, and ports: `wanted` where they are
+  /// free on a host's address, else the next that are. `keep` makes the token durable before the registry is.
   public func register(
-    _ hosts: [Host], wanted: AgentPorts, by person: String,
-    keep: ([(host: String, token: AgentToken)]) throws -> Void
+    _ hosts: [Host], token: AgentToken, wanted: AgentPorts, by person: String, keep: () throws -> Void
   ) throws -> [RegisteredAgent] {
-    try change { contents in
+    guard let digest = token.digest else { throw RegistryError.unusable(Self.name, "has no digests", EIO) }
+    return try change { contents in
       var added: [RegisteredAgent] = []
-      var tokens: [(host: String, token: AgentToken)] = []
       for host in hosts {
         guard !contents.agents.contains(where: { $0.host == host.name }) else {
           throw RegistryError(
@@ -55,19 +54,14 @@ public struct AgentRegistry: Sendable {
             .refused, "\(host.name) has no three ports in a row left for an agent at or above \(wanted.rpc)",
             hint: "name a lower one with --port")
         }
-        let token = AgentToken()
-        guard let digest = token.digest else {
-          throw RegistryError.unusable(Self.name, "has no digests", EIO)
-        }
         let agent = RegisteredAgent(
           host: host.name, address: host.address, ports: ports, tokenDigest: digest, since: time.wall,
           by: person)
         contents.agents.append(agent)
         added.append(agent)
-        tokens.append((host.name, token))
       }
       contents.agents.sort { $0.host < $1.host }
-      try keep(tokens)
+      try keep()
       return added
     }
   }

@@ -2,8 +2,8 @@ import Crypto
 import FoundationEssentials
 import RolloutModel
 
-/// What whoever installs an agent must have: 32 random bytes as text, made when the agent is registered. Only its digest is kept;
-/// no message, log or dump shows it.
+/// What agents ask controllers for beside a certificate: 32 random bytes as text, made when agents are registered. Only its digest
+/// is kept; no message, log or dump shows it.
 public struct AgentToken: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
   /// The token itself: 64 hexadecimal digits.
   public let text: String

@@ -5,9 +5,9 @@ struct AgentCommand: ParsableCommand {
     commandName: "agent",
     abstract: "Switchyard's own agent on hosts: look at it, steer it, and ask it for what it does.",
     subcommands: [
-      AgentRegisterVerb.self, AgentListVerb.self, AgentStatusVerb.self, AgentStartVerb.self,
-      AgentStopVerb.self,
-      AgentRestartVerb.self, AgentExecVerb.self, AgentUninstallVerb.self,
+      AgentRegisterVerb.self, AgentInstallVerb.self, AgentListVerb.self, AgentStatusVerb.self,
+      AgentStartVerb.self, AgentStopVerb.self, AgentRestartVerb.self, AgentExecVerb.self, AgentUploadVerb.self,
+      AgentUninstallVerb.self,
     ])
 }
 

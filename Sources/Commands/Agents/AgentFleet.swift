@@ -34,16 +34,16 @@ struct AgentFleet: Sendable {
   }
 
   /// The agent as its file and the options have it.
-  let agent: AgentDefinition
-  private let ports: [String: AgentPorts]
+  private(set) var agent: AgentDefinition
+  private let registered: [String: RegisteredAgent]
 
   /// Reads the agent file and the registry.
   init(_ options: AgentOptions) throws {
     agent = try options.definition()
-    let registered = try Registry.use(options.authority.state) { registry throws(RegistryError) in
+    let agents = try Registry.use(options.authority.state) { registry throws(RegistryError) in
       try registry.agents()
     }
-    ports = Dictionary(registered.map { ($0.host, $0.ports) }, uniquingKeysWith: { first, _ in first })
+    registered = Dictionary(agents.map { ($0.host, $0) }, uniquingKeysWith: { first, _ in first })
   }
 
   /// Does the same for many hosts, at most `atOnce` at a time; results in their order. Hosts whose agents listen elsewhere have
@@ -54,7 +54,7 @@ struct AgentFleet: Sendable {
   ) async throws -> [Row] {
     var groups: [(ports: AgentPorts?, places: [Int])] = []
     for (place, thing) in things.enumerated() {
-      let own = ports[host(thing).name]
+      let own = registered[host(thing).name]?.ports
       if let group = groups.firstIndex(where: { $0.ports == own }) {
         groups[group].places.append(place)
       } else {
@@ -92,8 +92,49 @@ struct AgentFleet: Sendable {
     return agent
   }
 
-  /// The ports that a host's agent is registered with; nil where it is not.
-  func ports(of host: String) -> AgentPorts? { ports[host] }
+  /// Hosts with the ports that they share, in the order of their first ones; nil for those that are not registered.
+  func groups(_ hosts: [Host]) -> [(ports: AgentPorts?, hosts: [Host])] {
+    var groups: [(ports: AgentPorts?, hosts: [Host])] = []
+    for host in hosts {
+      let own = registered[host.name]?.ports
+      if let group = groups.firstIndex(where: { $0.ports == own }) {
+        groups[group].hosts.append(host)
+      } else {
+        groups.append((own, [host]))
+      }
+    }
+    return groups
+  }
+
+  /// The digest of the token in a file, which is that of all these hosts. Refused: hosts that are not registered, or with another
+  /// one.
+  func tokenDigest(of hosts: [Host], in path: String?) throws -> Digest {
+    guard let path else {
+      throw CommandError.invalid("--token-file is missing: the file that `switchyard agent register` made")
+    }
+    let token = try TokenFile.read(path)
+    var problems: [String] = []
+    for host in hosts {
+      if let agent = registered[host.name] {
+        if !token.isThat(of: agent) {
+          problems.append("\(host.name): its token is another than that in \(escapedForTerminal(path))")
+        }
+      } else {
+        problems.append("\(host.name) is not registered: see `switchyard agent register`")
+      }
+    }
+    guard problems.isEmpty, let digest = token.digest else {
+      throw CommandError.invalid(problems.joined(separator: "\n"))
+    }
+    return digest
+  }
+
+  /// The same hosts, asked over SSH alone.
+  var overSSH: AgentFleet {
+    var fleet = self
+    fleet.agent.rpc = nil
+    return fleet
+  }
 }
 
 /// The registry in the state folder.

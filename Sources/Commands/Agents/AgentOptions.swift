@@ -28,6 +28,11 @@ struct AgentOptions: ParsableArguments {
       valueName: "NAME"))
   var controller: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "The file of the token that agents ask for; default as the agent file says.", valueName: "FILE"))
+  var tokenFile: String?
+
   @OptionGroup var authority: AuthorityOptions
 
   /// What the files say, with what the options say in its place.
@@ -51,6 +56,7 @@ struct AgentOptions: ParsableArguments {
         fallsBack: true, port: definition.rpc?.port ?? definition.publicPort, authority: "\(folder)/ca.pem",
         certificate: "\(folder)/\(name).pem", key: "\(folder)/\(name).key")
     }
+    if let tokenFile { choice?.token = tokenFile }
     guard let door else { return choice }
     guard choice != nil else {
       throw CommandError.invalid(

@@ -5,17 +5,21 @@ import RolloutModel
 struct AgentRegisterVerb: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "register",
-    abstract: "Enter hosts that are to have an agent: each gets a token and ports of its own.",
+    abstract:
+      "Enter hosts that are to have an agent: each gets ports, and all of them the token that they will ask for.",
     discussion:
-      "The registry keeps a token's digest alone. The tokens are in the new token file, one line for each host."
+      "The registry keeps the token's digest alone. The token is in the token file, which `rpc:` of an agent file names."
   )
   @OptionGroup var inventory: InventoryOptions
   @OptionGroup var state: StateOptions
   @OptionGroup var output: OutputOptions
 
   @Option(
-    help: ArgumentHelp("Where the tokens go: a new file, which nobody else may read.", valueName: "FILE"))
+    help: ArgumentHelp("Where the token goes: a new file, which nobody else may read.", valueName: "FILE"))
   var tokenFile: String
+
+  @Flag(help: "The token file is there, and holds the token of agents that were registered before.")
+  var sameToken = false
 
   @Option(
     help: ArgumentHelp(
@@ -29,11 +33,13 @@ struct AgentRegisterVerb: AsyncParsableCommand {
     }
     let hosts = try await HostFleet.load(inventory)
     let (directory, person, path) = (try state.checked(), Person.name, tokenFile)
+    let isKept = sameToken
     let added = try await offThePool {
+      let token = isKept ? try TokenFile.read(path) : AgentToken()
       let registry = AgentRegistry(directory: directory, time: SystemTimekeeper())
       do {
-        return try registry.register(hosts, wanted: wanted, by: person) { tokens in
-          try TokenFile.write(tokens, to: path)
+        return try registry.register(hosts, token: token, wanted: wanted, by: person) {
+          if !isKept { try TokenFile.write(token, to: path) }
         }
       } catch let error as RegistryError { throw Registry.failure(error) }
     }

@@ -14,8 +14,11 @@ struct AgentStatusVerb: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    let fleet = try AgentFleet(options)
-    let hosts = try await HostFleet.load(inventory)
+    try await Self.tell(try AgentFleet(options), try await HostFleet.load(inventory), output)
+  }
+
+  /// Looks at the agents of hosts, and tells.
+  static func tell(_ fleet: AgentFleet, _ hosts: [Host], _ output: OutputOptions) async throws {
     let sights = try await fleet.each(hosts) { site, host in
       await AgentVisit(
         doors: site.eachDoor, definition: site.agent, look: site.look, prober: site.prober, time: site.time

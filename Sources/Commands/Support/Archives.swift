@@ -53,7 +53,7 @@ enum Archives {
   }
 
   /// Digest and size of a file, read off the cooperative pool.
-  private static func measure(_ path: String) async throws -> (RolloutModel.Digest, Int64) {
+  static func measure(_ path: String) async throws -> (RolloutModel.Digest, Int64) {
     try await offThePool { try read(path) }
   }
 

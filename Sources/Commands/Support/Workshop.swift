@@ -67,7 +67,7 @@ final class Workshop: Sendable {
   }
 
   /// `switchyard-host` beside this program, or where SWITCHYARD_HOST_PROGRAM says.
-  private static func hostProgram() throws -> String {
+  static func hostProgram() throws -> String {
     if let given = ProcessInfo.processInfo.environment["SWITCHYARD_HOST_PROGRAM"], !given.isEmpty {
       return given
     }
