@@ -162,7 +162,8 @@ let package = Package(
     tests("AgentsTests", ["Agents", "Certificates", "HostProtocol", "Ports", "RolloutModel"]),
     tests("CertificatesTests", ["Certificates", "Ports", "RolloutModel", asn1, crypto, x509]),
     tests(
-      "CommandsTests", ["BadFiles", "Commands", "HostProtocol", "Ports", "RolloutModel", "switchyard"]),
+      "CommandsTests",
+      ["Agents", "BadFiles", "Commands", "HostProtocol", "Ports", "RolloutModel", "switchyard"]),
     tests("EventLoopTests", ["EventLoop"]),
     tests(
       "FilesTests", ["BadFiles", "Inventory", "MarkedYAML", "PolicyFiles", "RolloutModel"],

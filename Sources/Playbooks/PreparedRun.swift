@@ -42,10 +42,15 @@ struct PreparedRun: Sendable {
 
   /// What Ansible is told beside the runner's own arguments.
   private static func commandLine(_ job: PlaybookJob) throws(PlaybookError) -> String {
-    for tag in job.tags where !tag.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-_".contains($0)) }) || tag.isEmpty {
-      throw PlaybookError(.invalid, "\(escapedForTerminal(tag)) is no tag", hint: "use letters, digits, - and _")
+    for tag in job.tags
+    where !tag.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-_".contains($0)) }) || tag.isEmpty
+    {
+      throw PlaybookError(
+        .invalid, "\(escapedForTerminal(tag)) is no tag", hint: "use letters, digits, - and _")
     }
-    let parts = (job.isCheck ? ["--check"] : []) + (job.tags.isEmpty ? [] : ["--tags", job.tags.joined(separator: ",")])
+    let parts =
+      (job.isCheck ? ["--check"] : [])
+      + (job.tags.isEmpty ? [] : ["--tags", job.tags.joined(separator: ",")])
     return parts.joined(separator: " ")
   }
 

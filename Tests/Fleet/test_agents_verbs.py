@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -65,12 +66,16 @@ class AgentVerbs(OwnAgentTest):
             for host in self.fleet.hosts:
                 self.site.on_host(host.name, "systemctl", "start", "ssh.service")
 
+    def kept(self) -> bytes:
+        """All that the state folder holds."""
+        return b"".join(path.read_bytes() for path in self.site.state.rglob("*") if path.is_file())
+
     def invocation(self, host: str) -> str:
         return self.site.on_host(host, "systemctl", "show", "-P", "InvocationID", "switchyard-agent-blue.service")
 
     # MARK: Before there is an agent
 
-    def test_01_register_makes_tokens_and_ports_and_keeps_the_tokens_to_one_file(self) -> None:
+    def test_01_register_makes_a_token_and_ports_and_keeps_the_token_to_one_file(self) -> None:
         tokens = self.folder / "tokens"
         seen: list[str] = []
         over = threading.Event()
@@ -94,14 +99,12 @@ class AgentVerbs(OwnAgentTest):
         rows = self.rows(outcome)
         self.assertEqual({name: row["port"] for name, row in rows.items()}, dict.fromkeys(self.names, 7440))
         self.assertEqual(stat.S_IMODE(tokens.stat().st_mode), 0o600)
-        lines = dict(line.split(" ") for line in tokens.read_text(encoding="ascii").splitlines())
-        self.assertEqual(sorted(lines), sorted(self.names))
-        self.assertEqual(len(set(lines.values())), len(lines))
-        kept = b"".join(path.read_bytes() for path in self.site.state.rglob("*") if path.is_file())
-        for token in lines.values():
-            self.assertNotIn(token, outcome.said)
-            self.assertNotIn(token.encode(), kept)
-            self.assertFalse(any(token in line for line in seen))
+        token = tokens.read_text(encoding="ascii").strip()
+        self.assertRegex(token, "^[0-9a-f]{64}$")
+        self.assertEqual({row["token_sha256"] for row in rows.values()}, {hashlib.sha256(token.encode()).hexdigest()})
+        self.assertNotIn(token, outcome.said)
+        self.assertNotIn(token.encode(), self.kept())
+        self.assertFalse(any(token in line for line in seen))
         registry = self.site.state / "agents.json"
         self.assertEqual(stat.S_IMODE(registry.stat().st_mode), 0o600)
         self.assertEqual(self.rows(self.site.run("agent", "list", "--output", "json")), rows)
@@ -220,6 +223,28 @@ class AgentVerbs(OwnAgentTest):
         self.assertIn("no agent answers", rows["h2"]["door"])
         self.rows(self.agent_verb("exec", "h2", "say", "word=x", door="rpc"), TOOL_ERROR)
         self.rows(self.agent_verb("start", "--limit", "h2"))
+
+    def test_17_files_are_brought_through_either_door_and_only_what_is_lacking_is_sent(self) -> None:
+        for number, (first, second) in enumerate((("rpc", "ssh"), ("ssh", "rpc"))):
+            file = self.folder / f"payload-{number}"
+            content = os.urandom(3 << 20)
+            file.write_bytes(content)
+            digest = hashlib.sha256(content).hexdigest()
+            place = f"/var/lib/switchyard-agent/uploads/{digest}"
+            for row in self.rows(self.agent_verb("upload", str(file), door=first)).values():
+                self.assertIn(f"of which {len(content)} were sent", row["text"])
+            for row in self.rows(self.agent_verb("upload", str(file), door=second)).values():
+                self.assertIn("of which 0 were sent", row["text"])
+            for name in self.names:
+                self.assertEqual(self.site.on_host(name, "sha256sum", place).split()[0], digest)
+                # Cut off, it is gone on with through the other door.
+                self.site.on_host(name, "truncate", "-s", str(1 << 20), place)
+                self.site.on_host(name, "mv", place, f"{place}.part")
+            for row in self.rows(self.agent_verb("upload", str(file), door=second)).values():
+                self.assertIn(f"of which {2 << 20} were sent", row["text"])
+            for name in self.names:
+                self.assertEqual(self.site.on_host(name, "sha256sum", place).split()[0], digest)
+        self.assertEqual(self.agent_verb("upload", str(self.folder / "nothing")).code, INVALID)
 
     # MARK: Who is let in
 

@@ -88,13 +88,15 @@ struct RPCAgentCaller: AgentCaller {
       body.finish()
       return nil
     } catch {
-      return error as? DoorError ?? DoorError(.lost, "the file could not be sent: \(escapedForTerminal("\(error)"))")
+      return error as? DoorError
+        ?? DoorError(.lost, "the file could not be sent: \(escapedForTerminal("\(error)"))")
     }
   }
 
   /// The whole of an answer, which is short.
   private func answer(
-    _ channel: ByteChannel, _ answer: EventLoopFuture<DuplexRequest.Answer>, _ address: String, _ limit: Duration
+    _ channel: ByteChannel, _ answer: EventLoopFuture<DuplexRequest.Answer>, _ address: String,
+    _ limit: Duration
   ) async throws(DoorError) -> UploadAnswer {
     defer { channel.close() }
     let reply: DuplexRequest.Answer

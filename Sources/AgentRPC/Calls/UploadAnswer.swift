@@ -39,7 +39,8 @@ enum UploadAnswer: Hashable {
     switch self {
     case .refused(let code, let message, let hint): return .refused(code: code, message: message, hint: hint)
     case .standing(let have, _):
-      throw DoorError(.lost, "\(place): the agent has \(have) bytes of the file and not all", hint: "bring it again")
+      throw DoorError(
+        .lost, "\(place): the agent has \(have) bytes of the file and not all", hint: "bring it again")
     case .garbled: throw DoorError(.garbled, "\(place): what the agent says of the file can't be read")
     }
   }

@@ -33,7 +33,9 @@ public enum AgentProgram {
     case .check(let path): return check(path, revocations)
     case .serve(let path): return await serve(path, environment, revocations)
     case .run(let path):
-      return await byHand(path, revocations) { await CommandByHand(configuration: $0, limits: Limits()).run() }
+      return await byHand(path, revocations) {
+        await CommandByHand(configuration: $0, limits: Limits()).run()
+      }
     case .upload(let path, let digest, let size):
       return await byHand(path, revocations) {
         await UploadByHand(configuration: $0, limits: Limits()).run(digest, size: size)

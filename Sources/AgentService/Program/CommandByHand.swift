@@ -33,7 +33,8 @@ struct CommandByHand: Sendable {
     let (lines, tell) = AsyncStream<CommandRun.Line>.makeStream()
     let work = Task {
       defer { tell.finish() }
-      tell.yield(CommandRun.Line(json: await run.end { tell.yield(CommandRun.Line(json: $0)) }.line, isEnd: true))
+      tell.yield(
+        CommandRun.Line(json: await run.end { tell.yield(CommandRun.Line(json: $0)) }.line, isEnd: true))
     }
     var isHeard = true
     for await line in lines {
@@ -55,7 +56,8 @@ struct CommandByHand: Sendable {
       bytes += piece
       guard bytes.count <= limits.body else {
         throw AgentError(
-          .contentTooLarge, "too_large", "the request has more than \(limits.body) bytes", hint: "send a shorter one")
+          .contentTooLarge, "too_large", "the request has more than \(limits.body) bytes",
+          hint: "send a shorter one")
       }
     }
   }

@@ -24,7 +24,8 @@ struct UploadByHand: Sendable {
         let (piece, offset) = (try await StandardStreams.read(), place)
         if piece.isEmpty { break }
         guard Int64(piece.count) <= size - offset else {
-          throw AgentError.invalid("more came than the file's \(size) bytes", hint: "send what is lacking alone")
+          throw AgentError.invalid(
+            "more came than the file's \(size) bytes", hint: "send what is lacking alone")
         }
         try await NIOThreadPool.singleton.runIfActive { try arrival.add(piece, at: offset) }
         place += Int64(piece.count)

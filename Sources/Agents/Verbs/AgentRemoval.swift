@@ -18,7 +18,8 @@ public struct AgentRemoval: Sendable {
 
   /// What stays on a host, for people.
   public static let kept = [
-    "the user switchyard-agent and its group", "tools for playbooks in /opt/switchyard-python",
+    "the user switchyard-agent and its group", "its uploads and logs in /var/lib/switchyard-agent",
+    "tools for playbooks in /opt/switchyard-python",
     "the host's journal",
   ]
 

@@ -6,7 +6,8 @@ struct AgentCommand: ParsableCommand {
     abstract: "Switchyard's own agent on hosts: look at it, steer it, and ask it for what it does.",
     subcommands: [
       AgentRegisterVerb.self, AgentInstallVerb.self, AgentListVerb.self, AgentStatusVerb.self,
-      AgentStartVerb.self, AgentStopVerb.self, AgentRestartVerb.self, AgentExecVerb.self, AgentUploadVerb.self,
+      AgentStartVerb.self, AgentStopVerb.self, AgentRestartVerb.self, AgentExecVerb.self,
+      AgentUploadVerb.self,
       AgentUninstallVerb.self,
     ])
 }

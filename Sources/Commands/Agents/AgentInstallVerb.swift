@@ -7,7 +7,8 @@ import RolloutModel
 struct AgentInstallVerb: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "install",
-    abstract: "Install agents on registered hosts over SSH: prepare, bring certificates, roll out, wait until they are well.",
+    abstract:
+      "Install agents on registered hosts over SSH: prepare, bring certificates, roll out, wait until they are well.",
     discussion: """
       What is done already is left as it is, so that an installation that broke off is gone on with by the same words. \
       Exit codes are those of a rollout; 2 means that nothing was changed.
@@ -32,10 +33,13 @@ struct AgentInstallVerb: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Lines that the agents' configuration has beside its own: commands, services, limits.", valueName: "FILE"))
+      "Lines that the agents' configuration has beside its own: commands, services, limits.",
+      valueName: "FILE"))
   var config: String?
 
-  @Option(help: ArgumentHelp("How the fleet is walked; default a quarter of the hosts at a time.", valueName: "FILE"))
+  @Option(
+    help: ArgumentHelp(
+      "How the fleet is walked; default a quarter of the hosts at a time.", valueName: "FILE"))
   var policy: String?
 
   func run() async throws {
@@ -50,7 +54,8 @@ struct AgentInstallVerb: AsyncParsableCommand {
       fleet: fleet, release: Release(version: version, archives: archives),
       policy: try AgentInstallation.policy(policy, fleet: hosts.count),
       configuration: AgentConfigurationText(
-        controller: options.controller, tokenDigest: digest, more: try await AgentConfigurationText.more(config)),
+        controller: options.controller, tokenDigest: digest,
+        more: try await AgentConfigurationText.more(config)),
       authority: options.authority, isQuiet: output.isJSON)
     let job = try await playbook.job(
       project: try library.folder(), playbook: "install_agent.yml", inventory)

@@ -1,6 +1,8 @@
 import Agents
+import ArgumentParser
 import Certificates
 import FoundationEssentials
+import JournalStore
 import MarkedYAML
 import PolicyFiles
 import Ports
@@ -26,7 +28,9 @@ struct AgentInstallation: Sendable {
 
   static func policy(_ path: String?, fleet: Int) throws -> Policy {
     do throws(FileProblems) {
-      guard let path else { return try PolicyFile.parse(text: usualPolicy, name: "the usual policy", fleet: fleet) }
+      guard let path else {
+        return try PolicyFile.parse(text: usualPolicy, name: "the usual policy", fleet: fleet)
+      }
       return try PolicyFile.load(path: path, fleet: fleet)
     } catch {
       throw CommandError.invalid("\(error)")
@@ -46,7 +50,8 @@ struct AgentInstallation: Sendable {
         where !records.contains(where: { $0.name.text == host.name && $0.state(at: now) == .valid }) {
           let name = AlternativeName("ip:" + host.address) ?? AlternativeName("dns:" + host.address)
           _ = try authority.issue(
-            CertificateRequest(name: host.name, role: .agent, alternativeNames: name.map { [$0.description] } ?? []))
+            CertificateRequest(
+              name: host.name, role: .agent, alternativeNames: name.map { [$0.description] } ?? []))
           made.append(host.name)
         }
       } catch {
@@ -85,12 +90,15 @@ struct AgentInstallation: Sendable {
     let file = try TemporaryText(configuration.text(agent), named: "agent.yml")
     job.attachments.append(PlaybookJob.Attachment(variable: "agent_config_file", path: file.path))
     let work = PlaybookWork(
-      job: job, door: try PlaybookDoorOptions.parse(["--door", "ssh"]), output: output, runner: runner, isQuiet: isQuiet)
+      job: job, door: try PlaybookDoorOptions.parse(["--door", "ssh"]), output: output, runner: runner,
+      isQuiet: isQuiet)
     let ended = try await work.carryOut()
     withExtendedLifetime(file) {}
     let failures = ended.report.hosts.filter { !$0.isGood }
     guard failures.isEmpty else {
-      for host in failures { Output.error("\(escapedLine(host.host)): not prepared: \(escapedLine(host.reason))") }
+      for host in failures {
+        Output.error("\(escapedLine(host.host)): not prepared: \(escapedLine(host.reason))")
+      }
       throw CommandError.tool(
         "\(Words.count(failures.count, "host")) could not be prepared; no agent was installed; see above")
     }
@@ -116,8 +124,10 @@ struct AgentInstallation: Sendable {
     agent.rpc = nil
     let rollouts = try Rollouts.open(authority.state)
     let plan = Plan(
-      id: RolloutID.make(agent.name, release.version), agent: agent, policy: policy, release: release, hosts: hosts,
-      waves: PlannedWave.waves(of: policy, total: hosts.count), acceptLocalProbes: false, again: nil, takeOver: nil,
+      id: RolloutID.make(agent.name, release.version), agent: agent, policy: policy, release: release,
+      hosts: hosts,
+      waves: PlannedWave.waves(of: policy, total: hosts.count), acceptLocalProbes: false, again: nil,
+      takeOver: nil,
       owner: Person.name)
     try rollouts.checkRoom(for: plan.id)
     try await rollouts.store.create(plan, wall: SystemTimekeeper().wall)
@@ -150,7 +160,8 @@ final class TemporaryText: Sendable {
         atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
       try text.write(toFile: path, atomically: false, encoding: .utf8)
     } catch {
-      throw CommandError.tool("a temporary file can't be written in \(escapedForTerminal(base)): \(escapedForTerminal("\(error)"))")
+      throw CommandError.tool(
+        "a temporary file can't be written in \(escapedForTerminal(base)): \(escapedForTerminal("\(error)"))")
     }
   }
 

@@ -6,7 +6,8 @@ import RolloutModel
 struct AgentUploadVerb: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "upload",
-    abstract: "Bring a file to agents, who keep it under its SHA-256; what they have of it already is not sent again.",
+    abstract:
+      "Bring a file to agents, who keep it under its SHA-256; what they have of it already is not sent again.",
     discussion: "Exit codes: 0 all have it, 1 some have not.")
   @Argument(help: "The file.")
   var file: String

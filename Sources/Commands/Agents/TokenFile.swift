@@ -41,7 +41,8 @@ enum TokenFile {
     }
     var bytes = [UInt8](repeating: 0, count: 128)
     let count = Glibc.read(file, &bytes, bytes.count)
-    let text = String(decoding: bytes.prefix(max(0, count)).prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+    let text = String(
+      decoding: bytes.prefix(max(0, count)).prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
     // What stands there is not quoted: it may be a token.
     guard let token = AgentToken(text) else {
       throw CommandError.invalid("--token-file \(shown) holds no token that `switchyard agent register` made")
