@@ -104,6 +104,7 @@ let package = Package(
         "EventLoop", "HostProtocol", "Ports", "RolloutModel", "SSHTransport", nioCore, nioHTTP1, nioPosix,
         nioSSL,
       ]),
+    module("Agents", ["Certificates", "HostProtocol", "HostSteps", "Ports", "RolloutModel", crypto]),
     module("HostCore", ["HostMachine", "HostProtocol", "RolloutModel", "SystemdBus", crypto]),
     module(
       "AgentService",
@@ -130,7 +131,7 @@ let package = Package(
     module(
       "Commands",
       [
-        "AgentRPC", "Certificates", "Controller", "ControllerMachine", "EventLoop", "HostProtocol",
+        "AgentRPC", "Agents", "Certificates", "Controller", "ControllerMachine", "EventLoop", "HostProtocol",
         "HostSteps",
         "Inventory",
         "JournalStore",
@@ -164,9 +165,11 @@ let package = Package(
         "RolloutModel", "SSHTransport", crypto, logging, nioCore, nioHTTP1, nioPosix, nioSSL, subprocess,
         systemPackage,
       ]),
+    tests("AgentsTests", ["Agents", "Certificates", "HostProtocol", "Ports", "RolloutModel"]),
     tests("CertificatesTests", ["Certificates", "Ports", "RolloutModel", asn1, crypto, x509]),
     tests(
-      "CommandsTests", ["BadFiles", "Commands", "HostProtocol", "Ports", "RolloutModel", "switchyard"]),
+      "CommandsTests",
+      ["Agents", "BadFiles", "Commands", "HostProtocol", "Ports", "RolloutModel", "switchyard"]),
     tests("EventLoopTests", ["EventLoop"]),
     tests(
       "FilesTests", ["BadFiles", "Inventory", "MarkedYAML", "PolicyFiles", "RolloutModel"],

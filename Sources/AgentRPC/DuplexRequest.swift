@@ -13,6 +13,11 @@ final class DuplexRequest: ChannelDuplexHandler {
     var status: HTTPResponseStatus
     /// The body of an answer that is no stream, so far as it is short.
     var words: String
+
+    /// Whether it says that we are not let in, whatever we ask for.
+    var isAboutUs: Bool {
+      status == .unauthorized || status == .forbidden && words.contains(#""code":"forbidden""#)
+    }
   }
 
   private let head: HTTPRequestHead

@@ -1,4 +1,4 @@
 import EventLoop
 
 /// Switchyard's own event loop, by a name that SwiftNIO's protocol of the same name leaves free.
-typealias HomeLoop = EventLoop
+public typealias HomeLoop = EventLoop

@@ -70,37 +70,81 @@ struct RPCClient: Sendable {
   /// Opens a stream: a POST to `path` whose body and answer flow at the same time.
   func open(_ path: String, at address: String) async throws(Refusal) -> ByteChannel {
     let (channel, answer) = try await connected(path, address)
-    let reply: DuplexRequest.Answer
-    do {
-      reply = try await withDeadline(after: settings.stepWithin, on: loop) { try await answer.get() }
-    } catch {
-      channel.close()
-      throw .door(unreachable(address, error))
-    }
-    if reply.status == .ok { return channel }
+    let reply = try await reply(answer, on: channel, at: address)
+    guard reply.status != .ok else { return channel }
     let words = "\(reply.status.code) \(escapedForTerminal(reply.words))"
     switch reply.status {
     // Nobody listens there, or whoever does takes no connection.
     case .badGateway, .gatewayTimeout: throw .farSide(words)
-    case .unauthorized, .forbidden:
-      throw .door(
-        DoorError(
-          .refused, "\(place(address)): the agent does not let us in: \(words)",
-          hint: "see controllers: and token_sha256: in its configuration, and switchyard cert status"))
-    default:
-      throw .door(DoorError(.unusable, "\(place(address)): the agent can't open \(path): \(words)"))
+    default: throw .door(refusal(reply, path, address))
     }
   }
 
+  /// Begins a request whose body is sent piece by piece; the answer comes once ``ByteChannel/finish()`` has ended it, or before.
+  func begin(
+    _ method: HTTPMethod, _ path: String, at address: String
+  ) async throws(DoorError) -> (body: ByteChannel, answer: EventLoopFuture<DuplexRequest.Answer>) {
+    do throws(Refusal) { return try await connected(path, address, method) } catch {
+      switch error {
+      case .door(let error): throw error
+      case .farSide(let words): throw DoorError(.unusable, "\(place(address)): \(words)")
+      }
+    }
+  }
+
+  /// Sends a POST with a short body; the channel gives the answer's. What an agent that lets us in refuses is the far side's: the
+  /// answer's own words.
+  func send(_ body: [UInt8], to path: String, at address: String) async throws(Refusal) -> ByteChannel {
+    let (channel, answer) = try await connected(path, address)
+    do {
+      try await withDeadline(after: settings.stepWithin, on: loop) { try await channel.write(body) }
+    } catch {
+      channel.close()
+      // Without its end the request was never whole: nothing was done for it.
+      throw .door(unreachable(address, error))
+    }
+    channel.finish()
+    let reply: DuplexRequest.Answer
+    do throws(Refusal) { reply = try await self.reply(answer, on: channel, at: address) } catch {
+      guard case .door(let error) = error else { throw error }
+      // From here on it may have been heard.
+      throw .door(DoorError(.lost, error.message, hint: error.hint))
+    }
+    if reply.status == .ok { return channel }
+    if !reply.isAboutUs { throw .farSide(reply.words) }
+    throw .door(refusal(reply, path, address))
+  }
+
+  private func reply(
+    _ answer: EventLoopFuture<DuplexRequest.Answer>, on channel: ByteChannel, at address: String
+  ) async throws(Refusal) -> DuplexRequest.Answer {
+    do {
+      return try await withDeadline(after: settings.stepWithin, on: loop) { try await answer.get() }
+    } catch {
+      channel.close()
+      throw .door(unreachable(address, error))
+    }
+  }
+
+  func refusal(_ reply: DuplexRequest.Answer, _ path: String, _ address: String) -> DoorError {
+    let words = "\(reply.status.code) \(escapedForTerminal(reply.words))"
+    guard reply.isAboutUs else {
+      return DoorError(.unusable, "\(place(address)): the agent can't open \(path): \(words)")
+    }
+    return DoorError(
+      .refused, "\(place(address)): the agent does not let us in: \(words)",
+      hint: "see controllers: and token_sha256: in its configuration, and switchyard cert status")
+  }
+
   private func connected(
-    _ path: String, _ address: String
+    _ path: String, _ address: String, _ method: HTTPMethod = .POST
   ) async throws(Refusal) -> (ByteChannel, EventLoopFuture<DuplexRequest.Answer>) {
     var headers: HTTPHeaders = [
       "Host": address.contains(":") ? "[\(address)]" : address, "Content-Type": "application/octet-stream",
       "Transfer-Encoding": "chunked", "User-Agent": "switchyard/\(switchyardVersion)",
     ]
     token?.add(to: &headers)
-    let head = HTTPRequestHead(version: .http1_1, method: .POST, uri: path, headers: headers)
+    let head = HTTPRequestHead(version: .http1_1, method: method, uri: path, headers: headers)
     let eventLoop = group.next()
     let answer = eventLoop.makePromise(of: DuplexRequest.Answer.self)
     let dialed = Dialed()
@@ -139,7 +183,7 @@ struct RPCClient: Sendable {
     }.get()
   }
 
-  private func unreachable(_ address: String, _ error: any Error) -> DoorError {
+  func unreachable(_ address: String, _ error: any Error) -> DoorError {
     let (place, words) = (place(address), escapedForTerminal(Self.words(for: error)))
     if Self.isDistrust(error) {
       return DoorError(

@@ -27,6 +27,9 @@ public final class RPCDoor: Doors {
   /// The channel to a host; opens nothing yet. The same one for the same host.
   public func channel(to host: Host) -> any HostChannel { rpcChannel(to: host) }
 
+  /// The way to what agents do themselves.
+  public var caller: any AgentCaller { RPCAgentCaller(client: client, pool: pool) }
+
   func rpcChannel(to host: Host) -> RPCHostChannel {
     contents.withLock { contents in
       if let channel = contents.channels[host] { return channel }

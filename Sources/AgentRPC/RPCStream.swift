@@ -28,6 +28,8 @@ struct RPCStream: HostStream {
     "the agent has ended the stream"
   }
 
+  func finishInput() async throws(StreamFailure) { channel.finish() }
+
   func end() async { channel.close() }
 
   private func bounded<Value: Sendable>(

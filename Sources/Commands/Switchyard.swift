@@ -17,8 +17,8 @@ struct Switchyard: AsyncParsableCommand {
       prints completions for a shell.
       """,
     subcommands: [
-      RolloutCommand.self, PolicyCommand.self, HostsCommand.self, JournalCommand.self, CertCommand.self,
-      LogsCommand.self, PlaybookCommand.self, ServiceCommand.self, SimulateVerb.self,
+      RolloutCommand.self, PolicyCommand.self, HostsCommand.self, AgentCommand.self, JournalCommand.self,
+      CertCommand.self, LogsCommand.self, PlaybookCommand.self, ServiceCommand.self, SimulateVerb.self,
     ])
 }
 

@@ -50,6 +50,11 @@ public enum HostRequest: Hashable, Sendable, Codable {
   case clear(AgentName, reason: String)
   /// Removes all that is ours of an agent from the host; refused while a slot owns traffic and `force` is false.
   case forget(AgentName, force: Bool)
+  /// Changes the credentials of Switchyard's own agent; it needs no lease, for the order names what it expects to be there.
+  case credentials(CredentialOrder)
+  /// Takes away what the way through Switchyard's own agent needs beside the agent: the host program's socket and units, the
+  /// agent's configuration and credentials. Conversations that are under way go on.
+  case closeAgentDoor
 }
 
 /// What a host program answers.
@@ -70,7 +75,9 @@ public enum HostReply: Hashable, Sendable, Codable {
   case staged(have: Int64)
   /// To everything that changes an agent, and to `observe`: the agent as it is now.
   case status(AgentStatus)
-  /// To `release`, `forget`.
+  /// To `credentials`.
+  case credentials(CredentialState)
+  /// To `release`, `forget`, `closeAgentDoor`.
   case done
   /// To anything that was not done.
   case failed(HostFailure)

@@ -313,7 +313,7 @@ extension Span {
 
 extension ProbeDefinition {
   /// The probe with its placeholders filled in. Where the version isn't known, what would name it is not asked for.
-  func filled(version: Version?, slot: Slot, port: Int, host: String) -> ProbeDefinition {
+  package func filled(version: Version?, slot: Slot, port: Int, host: String) -> ProbeDefinition {
     let placeholders = Placeholders(port: port, slot: slot, version: version, host: host)
     func fill(_ text: String) -> String? {
       version == nil && Placeholders.namesVersion(text) ? nil : placeholders.fill(text)

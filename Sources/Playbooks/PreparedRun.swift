@@ -32,11 +32,26 @@ struct PreparedRun: Sendable {
         variables[attachment.variable] = .text("{{ inventory_dir }}/../\(place)")
       }
       try folder.write(PlaybookValue.map(variables).yaml + "\n", to: "\(part)/env/extravars")
-      if job.isCheck { try folder.write("--check\n", to: "\(part)/env/cmdline") }
+      let line = try Self.commandLine(job)
+      if !line.isEmpty { try folder.write(line + "\n", to: "\(part)/env/cmdline") }
       if hasVault, let vault = job.vaultPassword {
         try folder.write(try Self.content(vault), to: "\(part)/env/vault-password")
       }
     }
+  }
+
+  /// What Ansible is told beside the runner's own arguments.
+  private static func commandLine(_ job: PlaybookJob) throws(PlaybookError) -> String {
+    for tag in job.tags
+    where !tag.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-_".contains($0)) }) || tag.isEmpty
+    {
+      throw PlaybookError(
+        .invalid, "\(escapedForTerminal(tag)) is no tag", hint: "use letters, digits, - and _")
+    }
+    let parts =
+      (job.isCheck ? ["--check"] : [])
+      + (job.tags.isEmpty ? [] : ["--tags", job.tags.joined(separator: ",")])
+    return parts.joined(separator: " ")
   }
 
   private static let attachmentLimit = 16 << 20

@@ -39,6 +39,8 @@ public struct PlaybookJob: Sendable {
   public var attachments: [Attachment] = []
   /// A file with the password of vaults; nil for none. What tasks say is withheld then.
   public var vaultPassword: String?
+  /// Only what has one of these tags is run; none for all of it. Letters, digits, dashes and underscores.
+  public var tags: [String] = []
   /// Nothing is changed, only foretold (Ansible's check mode).
   public var isCheck = false
   /// Hosts that are worked on at once.

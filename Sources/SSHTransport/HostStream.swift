@@ -19,6 +19,9 @@ package protocol HostStream: Sendable {
   /// After the end of the program's output: what it said of its end, to be escaped.
   func lastWords(within limit: Duration) async throws(StreamFailure) -> String
 
+  /// Ends the program's input alone: what it says then is still read.
+  func finishInput() async throws(StreamFailure)
+
   /// Ends the program's input, which ends the program; what it still says is not waited for.
   func end() async
 }

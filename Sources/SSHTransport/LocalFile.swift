@@ -1,22 +1,22 @@
 import Glibc
 
 /// A file of the controller's machine could not be used.
-struct LocalFileError: Error, Hashable, Sendable, CustomStringConvertible {
+package struct LocalFileError: Error, Hashable, Sendable, CustomStringConvertible {
   var path: String
   var code: Int32
   /// What is wrong where no system call failed.
   var other: String?
 
-  var description: String { "\(path): \(other ?? String(cString: strerror(code)))" }
+  package var description: String { "\(path): \(other ?? String(cString: strerror(code)))" }
 }
 
 /// An open file, read from any place. It blocks: not for the loop. `close()` ends it.
-struct LocalFile: Sendable {
+package struct LocalFile: Sendable {
   let path: String
-  let size: Int
+  package let size: Int
   private let descriptor: Int32
 
-  init(_ path: String) throws(LocalFileError) {
+  package init(_ path: String) throws(LocalFileError) {
     self.path = path
     descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw LocalFileError(path: path, code: errno) }
@@ -33,10 +33,10 @@ struct LocalFile: Sendable {
     size = Int(status.st_size)
   }
 
-  func close() { Glibc.close(descriptor) }
+  package func close() { Glibc.close(descriptor) }
 
   /// Up to `count` bytes from `offset`; fewer only at the file's end.
-  func read(at offset: Int, count: Int) throws(LocalFileError) -> [UInt8] {
+  package func read(at offset: Int, count: Int) throws(LocalFileError) -> [UInt8] {
     var code: Int32 = 0
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
       while filled < count {

@@ -18,7 +18,7 @@ public final class SSHDoor: Doors {
 
   let options: SSHOptions
   let loop: EventLoop
-  let pool: BlockingPool
+  package let pool: BlockingPool
   private let names: BlockingPool
   /// Sets what this door makes, here and on hosts, apart from that of other controllers.
   let mark: String
@@ -73,6 +73,21 @@ public final class SSHDoor: Doors {
     rmdir(folder)
     pool.end()
     names.end()
+  }
+
+  /// Starts a program on a host as another user, which we must be able to become. `arguments` reach it as they are.
+  package func start(
+    _ arguments: [String], on host: Host, as user: String
+  ) async throws(DoorError) -> any HostStream {
+    do throws(SSHError) {
+      let connection = try await link(to: host).freeConnection()
+      let becoming =
+        connection.target.user == "root" ? ["runuser", "-u", user, "--"] : ["sudo", "-n", "-u", user, "--"]
+      let id = try await connection.start(command: shellQuoted(becoming + arguments))
+      return SSHStream(connection: connection, program: id)
+    } catch {
+      throw DoorError(error, isAsked: false)
+    }
   }
 
   // MARK: For the channels

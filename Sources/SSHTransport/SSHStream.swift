@@ -30,6 +30,12 @@ struct SSHStream: HostStream {
     return try await bounded(limit) { try await connection.result(program) }
   }
 
+  func finishInput() async throws(StreamFailure) {
+    do throws(SSHError) { try await connection.finish(program) } catch {
+      throw .lost(DoorError(error, isAsked: true))
+    }
+  }
+
   func end() async { await connection.discard(program) }
 
   private func bounded<Value: Sendable>(

@@ -32,5 +32,7 @@ struct Revocations: RevokedSerials {
     CertificateSerial(bytes: serial).map { list.isRevoked($0) } ?? true
   }
 
+  var number: Int64 { list.number }
+
   var nextUpdate: Date? { Date(timeIntervalSince1970: Double(list.nextUpdate) / 1000) }
 }

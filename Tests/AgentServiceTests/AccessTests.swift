@@ -13,7 +13,8 @@ struct AccessTests {
       #expect(try await agent.curl("/readyz", as: nil) == (200, #"{"status":"ready"}"#))
       let (status, body) = try await agent.curl("/version", as: nil)
       #expect(status == 200)
-      #expect(body == #"{"agent":"switchyard-agent","version":"\#(switchyardVersion)"}"#)
+      #expect(
+        body == #"{"agent":"switchyard-agent","revocation_list":null,"version":"\#(switchyardVersion)"}"#)
       #expect(try await agent.curl("/healthz", as: nil, ["--head"]).status == 200)
     }
   }

@@ -180,7 +180,8 @@ struct ConfigurationTests {
     arguments: [
       ([], Invocation.serve("/etc/switchyard-agent/agent.yml")), (["--config", "a"], .serve("a")),
       (["--check"], .check("/etc/switchyard-agent/agent.yml")), (["--config", "a", "--check"], .check("a")),
-      (["--version"], .version), (["--help"], .help), (["--config"], .misuse("--config needs a file")),
+      (["--version"], .version), (["--help"], .help),
+      (["--run", "--config", "/a"], .run("/a")), (["--config"], .misuse("--config needs a file")),
       (["serve"], .misuse("`serve` is not understood")),
     ])
   func arguments(given: [String], wanted: Invocation) {

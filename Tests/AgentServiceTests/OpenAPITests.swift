@@ -34,8 +34,8 @@ struct OpenAPITests {
       #expect(
         document.paths.keys.sorted() == [
           "/healthz", "/readyz", "/v1/commands", "/v1/facts", "/v1/host", "/v1/openapi.json",
-          "/v1/playbooks",
-          "/v1/runs", "/v1/runs/{id}", "/v1/runs/{id}/log", "/v1/services", "/v1/services/{name}",
+          "/v1/playbooks", "/v1/runs", "/v1/runs/{id}", "/v1/runs/{id}/log", "/v1/services",
+          "/v1/services/{name}",
           "/v1/services/{name}/restart", "/v1/services/{name}/start",
           "/v1/services/{name}/stop", "/v1/tunnel", "/v1/uploads/{sha256}",
           "/version",

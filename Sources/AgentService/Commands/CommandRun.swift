@@ -23,7 +23,7 @@ struct CommandRun: Sendable {
     "LC_ALL": "C.UTF-8",
   ]
 
-  private struct Line: Sendable {
+  struct Line: Sendable {
     let json: JSON
     var isEnd = false
   }
@@ -66,7 +66,7 @@ struct CommandRun: Sendable {
   }
 
   /// A log that can't be written does not end the command: whoever asked for it hears all.
-  private func keep(_ line: Line) async {
+  func keep(_ line: Line) async {
     do {
       try await NIOThreadPool.singleton.runIfActive { try record.append(line.json, isEnd: line.isEnd) }
     } catch {
@@ -77,7 +77,7 @@ struct CommandRun: Sendable {
   }
 
   /// Runs it to its end.
-  private func end(_ tell: @escaping @Sendable (JSON) -> Void) async -> CommandEnd {
+  func end(_ tell: @escaping @Sendable (JSON) -> Void) async -> CommandEnd {
     do {
       return .status(try await within(timeout.duration) { try await status(tell) })
     } catch is DeadlinePassed {

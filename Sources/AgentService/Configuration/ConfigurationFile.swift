@@ -27,8 +27,7 @@ public enum ConfigurationFile {
 
   private static let keys = [
     "listen", "certificate", "key", "authority", "revoked", "controllers", "host_socket", "playbook_socket",
-    "tunnels", "drain",
-    "state", "upload_limit", "upload_total", "token_sha256", "services", "commands",
+    "tunnels", "drain", "state", "upload_limit", "upload_total", "token_sha256", "services", "commands",
   ]
 
   /// The longest path of a Unix socket, without the zero byte at its end.

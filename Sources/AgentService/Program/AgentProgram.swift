@@ -33,7 +33,29 @@ public enum AgentProgram {
       return .invalid
     case .check(let path): return check(path, revocations)
     case .serve(let path): return await serve(path, environment, revocations)
+    case .run(let path):
+      return await byHand(path, revocations) {
+        await CommandByHand(configuration: $0, limits: Limits()).run()
+      }
+    case .upload(let path, let digest, let size):
+      return await byHand(path, revocations) {
+        await UploadByHand(configuration: $0, limits: Limits()).run(digest, size: size)
+      }
     }
+  }
+
+  /// Does without the server what the server does, for whoever came to the host by another way.
+  private static func byHand(
+    _ path: String, _ revocations: RevocationReader?, _ body: (AgentConfiguration) async -> Exit
+  ) async -> Exit {
+    let configuration: AgentConfiguration
+    do throws(FileProblems) {
+      configuration = try ConfigurationFile.load(path: path, readsRevocations: revocations != nil)
+    } catch {
+      complain("\(error)")
+      return .invalid
+    }
+    return await body(configuration)
   }
 
   private static func check(_ path: String, _ revocations: RevocationReader?) -> Exit {

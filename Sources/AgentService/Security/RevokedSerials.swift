@@ -4,6 +4,8 @@ import FoundationEssentials
 public protocol RevokedSerials: Sendable {
   /// Whether the authority has taken back the certificate with this serial number, given as the bytes of the integer in DER.
   func isRevoked(serial: [UInt8]) -> Bool
+  /// Which of the authority's lists it is: each has a higher number than those before it.
+  var number: Int64 { get }
   /// When the authority meant to have published the next list; nil where it doesn't say.
   var nextUpdate: Date? { get }
 }

@@ -8,17 +8,18 @@ struct AgentRoutes: Sendable {
   let uploads: UploadRoutes
   let lifecycle: Lifecycle
   let limits: Limits
+  let credentials: Credentials
 
   var all: [Route] {
-    let health = HealthRoutes(version: switchyardVersion, lifecycle: lifecycle, limits: limits)
+    let health = HealthRoutes(
+      version: switchyardVersion, lifecycle: lifecycle, limits: limits,
+      list: { [credentials] in credentials.current.revoked?.number })
     let host = LocalSocket.host(configuration.hostSocket, connecting: limits.connecting)
     let playbooks = LocalSocket.playbooks(configuration.playbookSocket, connecting: limits.connecting)
     let relays = RelayRoutes(
       host: host, playbooks: playbooks, tunnels: configuration.tunnels, limits: limits)
     let facts = FactsRoute(facts: HostFacts(slot: slot, version: switchyardVersion), limits: limits)
-    let logs = RunLogs(
-      folder: StateFolder(path: "\(configuration.state)/runs"), limit: limits.log, total: limits.logs,
-      count: limits.logCount)
+    let logs = RunLogs(of: configuration, limits)
     let commands = CommandRoute(commands: configuration.commands, logs: logs, limits: limits)
     let services = ServiceRoutes(allowed: configuration.services, host: host, limits: limits)
     let routes =

@@ -35,15 +35,12 @@ public struct AgentServer: Sendable {
     self.log = log
     connections = Connections(limits: limits, log: log)
     credentials = try Credentials(TLSFiles(configuration, reader: revocations), log: log)
-    uploads = UploadRoutes(
-      store: UploadStore(
-        folder: StateFolder(path: "\(configuration.state)/uploads"), limit: configuration.uploadLimit,
-        total: configuration.uploadTotal, count: limits.uploadCount, partLife: limits.partLife,
-        rest: limits.uploadRest), limits: limits)
+    uploads = UploadRoutes(store: UploadStore(of: configuration, limits), limits: limits)
     responder = Responder(
       table: RouteTable(
         routes: AgentRoutes(
-          configuration: configuration, slot: slot, uploads: uploads, lifecycle: lifecycle, limits: limits
+          configuration: configuration, slot: slot, uploads: uploads, lifecycle: lifecycle, limits: limits,
+          credentials: credentials
         ).all),
       gatekeeper: Gatekeeper(
         credentials: credentials, controllers: configuration.controllers, tokenHash: configuration.tokenHash),

@@ -5,6 +5,8 @@ struct HealthRoutes: Sendable {
   let version: String
   let lifecycle: Lifecycle
   let limits: Limits
+  /// The number of the revocation list in force; nil where none is kept.
+  let list: @Sendable () -> Int64?
 
   var routes: [Route] {
     [
@@ -16,7 +18,10 @@ struct HealthRoutes: Sendable {
         .init("Whether the agent takes work", tag: "health", failures: [503])
       ) { _ in try ready() },
       Route(.get, "/version", limit: limits.answer, .init("Which agent this is", tag: "health")) { _ in
-        Answer(["agent": "switchyard-agent", "version": .text(version)])
+        Answer([
+          "agent": "switchyard-agent", "version": .text(version),
+          "revocation_list": list().map { .number($0) } ?? .null,
+        ])
       },
     ]
   }

@@ -8,7 +8,7 @@ struct CertCommand: ParsableCommand {
     abstract: "Keep the certificates of agents and controllers: a certificate authority in a folder.",
     subcommands: [
       CertInitVerb.self, CertIssueVerb.self, CertRenewVerb.self, CertRevokeVerb.self, CertCRLVerb.self,
-      CertListVerb.self, CertStatusVerb.self,
+      CertPushVerb.self, CertListVerb.self, CertStatusVerb.self,
     ])
 }
 
@@ -18,12 +18,13 @@ struct AuthorityOptions: ParsableArguments {
 
   @OptionGroup var state: StateOptions
 
+  /// The authority's folder.
+  func directory() throws -> String { try authority ?? (state.checked() + "/authority") }
+
   /// Does something with the authority; what fails is told with the exit code for it.
   func use<Value>(_ body: (Authority) throws(AuthorityError) -> Value) throws -> Value {
-    let directory = try authority ?? (state.checked() + "/authority")
-    do throws(AuthorityError) {
-      return try body(Authority(directory: directory, time: SystemTimekeeper()))
-    } catch {
+    let authority = Authority(directory: try directory(), time: SystemTimekeeper())
+    do throws(AuthorityError) { return try body(authority) } catch {
       switch error.kind {
       case .refused: throw CommandError.invalid("\(error)")
       case .damaged, .unusable: throw CommandError.tool("\(error)")

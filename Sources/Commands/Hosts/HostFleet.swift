@@ -1,3 +1,4 @@
+import Agents
 import ArgumentParser
 import HostProtocol
 import Inventory
@@ -15,7 +16,11 @@ enum HostFleet {
   }
 
   static func load(_ options: InventoryOptions) async throws -> [Host] {
-    do { return try await Inventory.load(path: options.inventory, limit: options.limit) } catch {
+    try await load(path: options.inventory, limit: options.limit)
+  }
+
+  static func load(path: String, limit: String?) async throws -> [Host] {
+    do { return try await Inventory.load(path: path, limit: limit) } catch {
       throw CommandError.invalid("\(error)")
     }
   }
@@ -36,32 +41,16 @@ enum HostFleet {
   private static func ask(
     _ hosts: [Host], through doors: any Doors, _ request: @escaping @Sendable (Host) -> HostRequest
   ) async -> [Answer] {
-    await withTaskGroup(of: (Int, Answer).self) { group in
-      var next = 0
-      func addNext() {
-        guard next < hosts.count else { return }
-        let place = next
-        let host = hosts[place]
-        next += 1
-        group.addTask {
-          let channel = doors.channel(to: host)
-          let result: Result<HostReply, DoorError>
-          do throws(DoorError) {
-            result = .success(try await channel.call(request(host), within: .seconds(150)))
-          } catch {
-            result = .failure(error)
-          }
-          await channel.close()
-          return (place, Answer(host: host.name, result: result))
-        }
+    await inTurn(hosts) { host in
+      let channel = doors.channel(to: host)
+      let result: Result<HostReply, DoorError>
+      do throws(DoorError) {
+        result = .success(try await channel.call(request(host), within: .seconds(150)))
+      } catch {
+        result = .failure(error)
       }
-      for _ in 0..<100 { addNext() }
-      var answers: [Answer?] = hosts.map { _ in nil }
-      for await (place, answer) in group {
-        answers[place] = answer
-        addNext()
-      }
-      return answers.compactMap { $0 }
+      await channel.close()
+      return Answer(host: host.name, result: result)
     }
   }
 

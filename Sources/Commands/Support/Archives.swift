@@ -1,6 +1,5 @@
 import CoreFoundation
 import Crypto
-import Dispatch
 import FoundationEssentials
 import Glibc
 import RolloutModel
@@ -54,10 +53,8 @@ enum Archives {
   }
 
   /// Digest and size of a file, read off the cooperative pool.
-  private static func measure(_ path: String) async throws -> (RolloutModel.Digest, Int64) {
-    try await withCheckedThrowingContinuation { done in
-      DispatchQueue.global().async { done.resume(with: Result { try read(path) }) }
-    }
+  static func measure(_ path: String) async throws -> (RolloutModel.Digest, Int64) {
+    try await offThePool { try read(path) }
   }
 
   private static func read(_ path: String) throws -> (RolloutModel.Digest, Int64) {

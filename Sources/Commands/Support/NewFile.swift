@@ -1,5 +1,4 @@
 import CoreFoundation
-import Dispatch
 import Glibc
 import RolloutModel
 
@@ -12,7 +11,7 @@ final class NewFile: Sendable {
 
   /// Refuses a name that is taken before anything is written.
   init(_ path: String) async throws {
-    let opened = try await Self.offThePool { try Self.open(path) }
+    let opened = try await offThePool { try Self.open(path) }
     (self.path, temporary, descriptor) = (path, opened.temporary, opened.descriptor)
   }
 
@@ -24,7 +23,7 @@ final class NewFile: Sendable {
   /// Appends text.
   func write(_ text: String) async throws {
     let (path, descriptor) = (path, descriptor)
-    try await Self.offThePool {
+    try await offThePool {
       var rest = Array(text.utf8)[...]
       while !rest.isEmpty {
         let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
@@ -38,7 +37,7 @@ final class NewFile: Sendable {
   /// Gives the file its name, durably.
   func finish() async throws {
     let (path, temporary, descriptor) = (path, temporary, descriptor)
-    try await Self.offThePool {
+    try await offThePool {
       guard fsync(descriptor) == 0 else { throw Self.failure(path, errno, "look for errors of the disk") }
       // A link, where a rename would take another file's place.
       guard link(temporary, path) == 0 else {
@@ -85,13 +84,5 @@ final class NewFile: Sendable {
   private static func failure(_ path: String, _ code: Int32, _ hint: String) -> CommandError {
     CommandError.tool(
       "\(escapedForTerminal(path)) can't be written: \(String(cString: strerror(code))); \(hint)")
-  }
-
-  private static func offThePool<Value: Sendable>(
-    _ body: @escaping @Sendable () throws -> Value
-  ) async throws -> Value {
-    try await withCheckedThrowingContinuation { done in
-      DispatchQueue.global().async { done.resume(with: Result { try body() }) }
-    }
   }
 }

@@ -13,9 +13,12 @@ final class Workshop: Sendable {
   let loop: EventLoop
   /// The way to every host.
   let doors: any Doors
-  private let ssh: SSHDoor
-  private let rpc: RPCDoor?
+  /// The two of them, where both are used.
+  let ssh: SSHDoor
+  let rpc: RPCDoor?
   let prober: CurlProber
+  /// Whether the way to hosts is through their agents first, and SSH where they don't answer.
+  let fallsBack: Bool
   let time = SystemTimekeeper()
 
   private init(through choice: RPCDoorChoice?) throws {
@@ -32,6 +35,7 @@ final class Workshop: Sendable {
         token: choice.token)
       return try RPCDoor(settings, loop: loop, folder: ssh.folder)
     }
+    fallsBack = choice?.fallsBack ?? false
     doors =
       switch (rpc, choice?.fallsBack) {
       case (let rpc?, true?): AutoDoor(rpc: rpc, ssh: ssh)
@@ -63,7 +67,7 @@ final class Workshop: Sendable {
   }
 
   /// `switchyard-host` beside this program, or where SWITCHYARD_HOST_PROGRAM says.
-  private static func hostProgram() throws -> String {
+  static func hostProgram() throws -> String {
     if let given = ProcessInfo.processInfo.environment["SWITCHYARD_HOST_PROGRAM"], !given.isEmpty {
       return given
     }

@@ -108,6 +108,11 @@ package final class HostService {
       return try carryOut(agent, .rollback(reason: reason, takeOver: takeOver), .rescue)
     case .clear(let agent, _): return try carryOut(agent, .clear)
     case .forget(let agent, let force): return try carryOut(agent, .forget(force: force), .rescue)
+    case .closeAgentDoor:
+      try AgentDoor(files: hands.files, bus: try hands.bus()).close()
+      return .done
+    case .credentials(let order):
+      return .credentials(try CredentialStore(folder: hands.files.credentials).carryOut(order))
     case .hello, .facts, .check, .observe, .log:
       throw HostFailure(.system, "a request that changes nothing was taken for one that does")
     }

@@ -24,6 +24,10 @@ package struct HostFiles: Hashable, Sendable {
   package func state(of agent: AgentName) -> String { "\(states)/\(agent)" }
   /// Where the default unit lets an agent write (StateDirectory=).
   package func data(of agent: AgentName) -> String { "\(prefix)/var/lib/switchyard-agents/\(agent)" }
+  /// The configuration of Switchyard's own agent.
+  package var agentSettings: String { "\(prefix)/etc/switchyard-agent" }
+  /// What Switchyard's own agent shows and trusts.
+  package var credentials: String { "\(agentSettings)/tls" }
   /// The environment of an agent's slots.
   package func settings(of agent: AgentName) -> String { "\(prefix)/etc/switchyard/\(agent)" }
 }

@@ -147,10 +147,13 @@ enum FileTree {
   }
 
   /// Writes a whole file: temporary name, fsync, rename, fsync of the folder.
-  static func write(_ bytes: [UInt8], to name: String, in folder: Descriptor, mode: mode_t = 0o644)
-    throws(HostFailure)
-  {
+  /// Where `readers` is given, that group owns it before it has its name.
+  static func write(
+    _ bytes: [UInt8], to name: String, in folder: Descriptor, mode: mode_t = 0o644, readers: gid_t? = nil
+  ) throws(HostFailure) {
     try place(name, in: folder, mode: mode) { file throws(HostFailure) in
+      // Before there is anything in it: until then its own group may be any.
+      if let readers, fchown(file.number, uid_t.max, readers) != 0 { throw systemFailure("writing \(name)") }
       try writeAll(file.number, bytes, what: "writing \(name)")
     }
   }

@@ -99,6 +99,7 @@ struct CollectedLog: LogHandler {
 struct ListedSerials: RevokedSerials {
   let serials: [[UInt8]]
   var nextUpdate: Date?
+  var number: Int64 { 7 }
 
   static let reader: RevocationReader = { list, _ in
     let words = String(decoding: list, as: UTF8.self).split(separator: "\n")

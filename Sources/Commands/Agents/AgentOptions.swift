@@ -1,0 +1,69 @@
+import ArgumentParser
+import Certificates
+import Inventory
+import MarkedYAML
+import PolicyFiles
+import RolloutModel
+
+/// The door that a person asks for.
+enum DoorWord: String, ExpressibleByArgument {
+  case ssh, rpc, auto
+}
+
+/// Which agent, and the way to it; shared by all verbs that ask hosts of Switchyard's own agent.
+struct AgentOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp("The agent file; default the one that ships with Switchyard.", valueName: "FILE"))
+  var agent: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The way to hosts: ssh, rpc (through their agents), or auto; default as the agent file says.",
+      valueName: "DOOR"))
+  var door: DoorWord?
+
+  @Option(
+    help: ArgumentHelp(
+      "The controller whose certificate of the authority is shown to agents; default as the agent file says.",
+      valueName: "NAME"))
+  var controller: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The file of the token that agents ask for; default as the agent file says.", valueName: "FILE"))
+  var tokenFile: String?
+
+  @OptionGroup var authority: AuthorityOptions
+
+  /// What the files say, with what the options say in its place.
+  func definition() throws -> AgentDefinition {
+    var definition = try agent.map(HostFleet.agent) ?? ShippedAgent.definition()
+    definition.rpc = try choice(of: definition)
+    return definition
+  }
+
+  private func choice(of definition: AgentDefinition) throws -> RPCDoorChoice? {
+    guard door != .ssh else { return nil }
+    var choice = definition.rpc
+    if let controller {
+      guard let name = CertificateName(controller) else {
+        throw CommandError.invalid(
+          "--controller \(escapedForTerminal(controller)): not a certificate's name; `switchyard cert list` shows them"
+        )
+      }
+      let folder = "\(try authority.directory())/issued/\(name)"
+      choice = RPCDoorChoice(
+        fallsBack: true, port: definition.rpc?.port ?? definition.publicPort, authority: "\(folder)/ca.pem",
+        certificate: "\(folder)/\(name).pem", key: "\(folder)/\(name).key")
+    }
+    if let tokenFile { choice?.token = tokenFile }
+    guard let door else { return choice }
+    guard choice != nil else {
+      throw CommandError.invalid(
+        "--door \(door.rawValue): nothing says whose certificate agents are shown; name one with --controller, or write door: and rpc: in the agent file"
+      )
+    }
+    choice?.fallsBack = door == .auto
+    return choice
+  }
+}

@@ -1,0 +1,5 @@
+/// Sees which certificate a TLS server shows.
+public protocol CertificateLook: Sendable {
+  /// The server's own certificate in DER, over a fresh connection and whatever it is worth: it is compared, not trusted.
+  func servedCertificate(at route: ProbeRoute, within: Duration) async throws(DoorError) -> [UInt8]
+}

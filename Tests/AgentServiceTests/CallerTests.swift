@@ -1,0 +1,75 @@
+import Ports
+import Testing
+
+@testable import AgentRPC
+
+@Suite("What an agent says of commands and files, as a controller reads it")
+struct CallerTests {
+  private func lines(_ text: String, cut: Int) throws -> [CommandLines.Line] {
+    var reader = CommandLines()
+    var found: [CommandLines.Line] = []
+    var rest = Array(text.utf8)[...]
+    while !rest.isEmpty {
+      found += try reader.push(Array(rest.prefix(cut)))
+      rest = rest.dropFirst(cut)
+    }
+    return found
+  }
+
+  @Test("Lines are read however they are cut", arguments: [1, 2, 7, 1000])
+  func reads(cut: Int) throws {
+    let text = """
+      {"stream":"stdout","data":"a\\nb"}
+      {"stream":"stderr","data":"c"}
+      {"truncated":true}
+      {"exit":3}
+
+      """
+    #expect(
+      try lines(text, cut: cut) == [
+        .output(.output("a\nb")), .output(.errors("c")), .output(.truncated), .end(.exit(3)),
+      ])
+  }
+
+  @Test("Every end is told apart")
+  func ends() throws {
+    func end(_ text: String) throws -> CommandLines.Line { try CommandLines.read(Array(text.utf8)) }
+    #expect(try end(#"{"signal":"SIGKILL"}"#) == .end(.signal("SIGKILL")))
+    #expect(try end(#"{"timeout":true}"#) == .end(.timeout))
+    #expect(
+      try end(#"{"error":{"code":"busy","message":"m","hint":"h"}}"#)
+        == .end(.refused(code: "busy", message: "m", hint: "h")))
+  }
+
+  @Test(
+    "What is no line of an agent is refused",
+    arguments: ["", "x", "[]", "{}", #"{"exit":"0"}"#, #"{"broken":true}"#, #"{"exit":1e99}"#])
+  func refuses(text: String) {
+    #expect(throws: CommandLines.Garbled.self) { try CommandLines.read(Array(text.utf8)) }
+  }
+
+  @Test("A line without an end is not gathered for ever")
+  func isBounded() {
+    var reader = CommandLines()
+    #expect(throws: CommandLines.Garbled.self) {
+      for _ in 0..<5 { _ = try reader.push([UInt8](repeating: 65, count: 1 << 19)) }
+    }
+  }
+
+  @Test("How a file stands is read, and nonsense is told to be that")
+  func uploads() throws {
+    func answer(_ text: String) -> UploadAnswer { UploadAnswer(Array(text.utf8)) }
+    #expect(answer(#"{"have":5,"complete":false}"#) == .standing(have: 5, isComplete: false))
+    #expect(
+      answer(#"{"error":{"code":"no_room","message":"m"}}"#)
+        == .refused(code: "no_room", message: "m", hint: ""))
+    for text in ["", "{}", #"{"have":-1,"complete":true}"#, #"{"have":5}"#] {
+      #expect(answer(text) == .garbled)
+    }
+    #expect(
+      try answer(#"{"error":{"code":"a","message":"b","hint":"c"}}"#).refusal("p")
+        == .refused(code: "a", message: "b", hint: "c"))
+    #expect(throws: DoorError.self) { try answer("").refusal("p") }
+    #expect(throws: DoorError.self) { try answer(#"{"have":5,"complete":false}"#).refusal("p") }
+  }
+}
