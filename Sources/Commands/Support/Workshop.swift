@@ -3,6 +3,7 @@ import Controller
 import EventLoop
 import FoundationEssentials
 import HostSteps
+import Playbooks
 import Ports
 import Probes
 import RolloutModel
@@ -15,6 +16,7 @@ final class Workshop: Sendable {
   let doors: any Doors
   private let ssh: SSHDoor
   private let rpc: RPCDoor?
+  private let playbooks: AnsiblePlaybooks.Doors
   let prober: CurlProber
   let time = SystemTimekeeper()
 
@@ -31,6 +33,12 @@ final class Workshop: Sendable {
         port: choice.port, authority: choice.authority, certificate: choice.certificate, key: choice.key)
       return try RPCDoor(settings, loop: loop, folder: ssh.folder)
     }
+    playbooks =
+      switch (rpc, choice?.fallsBack) {
+      case (let rpc?, true?): .auto(rpc)
+      case (let rpc?, _): .rpc(rpc)
+      case (nil, _): .ssh
+      }
     doors =
       switch (rpc, choice?.fallsBack) {
       case (let rpc?, true?): AutoDoor(rpc: rpc, ssh: ssh)
@@ -54,7 +62,9 @@ final class Workshop: Sendable {
   }
 
   func world(journal: any Journal) -> World {
-    World(doors: doors, prober: prober, journal: journal, time: time)
+    World(
+      doors: doors, prober: prober, journal: journal, time: time,
+      preparer: PlaybookPreparer(doors: playbooks))
   }
 
   func identity(purpose: String, takesOver: Bool) -> ControllerIdentity {
