@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import unittest
-from pathlib import Path
 
 import runners
-from rollouts import PROMOTED, ROLLED_BACK, Agent, RolloutTest, at_once, policy
+from rollouts import PROMOTED, ROLLED_BACK, Agent, at_once, policy
 
 INVALID = 2
 
@@ -24,13 +23,10 @@ PLAYBOOK = """
 """
 
 
-class Prepare(RolloutTest):
-    runner: Path
-
+class Prepare(runners.WithAgents):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.runner = runners.here(cls.site.folder / "tools")
         cls.site.environment = {"SWITCHYARD_ANSIBLE_RUNNER": str(cls.runner)}
         (cls.site.folder / "plays").mkdir()
 
@@ -49,6 +45,19 @@ class Prepare(RolloutTest):
         self.assertEqual(outcome.code, PROMOTED, outcome.said)
         self.assertEqual(self.marks(), ["first", "first"])
         self.assert_serving(agent, "1.0.0")
+
+    def test_behind_an_agent_it_is_run_there(self) -> None:
+        self.prepare("h1")
+        means = {"port": 7440, "authority": str(self.folder / "ops/ca.pem"), "certificate": str(self.folder / "ops/ops.pem"),
+                 "key": str(self.folder / "ops/ops.key")}
+        agent = self.prepared_by(self.agent(door="auto", rpc=means), "third")
+        outcome = self.site.roll_out(agent, "agent-1", at_once())
+        self.assertEqual(outcome.code, PROMOTED, outcome.said)
+        self.assertEqual(self.marks(), ["third", "third"])
+        runs = {host: self.site.on_host(host, "journalctl", "--no-pager", "-o", "cat").count("a playbook's run")
+                for host in ("h1", "h2")}
+        self.assertGreater(runs["h1"], 0)
+        self.assertEqual(runs["h2"], 0)
 
     def test_where_it_fails_nothing_of_the_agent_is_changed(self) -> None:
         agent = self.prepared_by(self.installed(), "second", fails="h1")

@@ -33,6 +33,20 @@ struct ProjectTests {
     #expect(access(folder.path, F_OK) != 0)
   }
 
+  @Test("What a killed run has left goes with the next one, what another one uses stays")
+  func leftovers() async throws {
+    let folder = try await RunFolder.make()
+    let base = String(folder.path.prefix(upTo: try #require(folder.path.lastIndex(of: "/"))))
+    // Above what the kernel gives out.
+    let dead = "\(base)/switchyard-playbook-2000000000-aaaaaa"
+    #expect(mkdir(dead, 0o700) == 0)
+    let next = try await RunFolder.make()
+    #expect(access(dead, F_OK) != 0)
+    #expect(access(folder.path, F_OK) == 0)
+    await next.remove()
+    await folder.remove()
+  }
+
   @Test("Files of a run are for their owner alone")
   func modes() async throws {
     let folder = try await RunFolder.make()
