@@ -17,10 +17,15 @@ public struct World: Sendable {
   /// The run's log.
   public var log: any RunLog
 
+  /// Runs playbooks that prepare hosts; nil where there is nobody who could.
+  public var preparer: (any HostPreparer)?
+
   /// A world from its parts.
   public init(
-    doors: any Doors, prober: any Prober, journal: any Journal, time: any Timekeeper, log: any RunLog
+    doors: any Doors, prober: any Prober, journal: any Journal, time: any Timekeeper, log: any RunLog,
+    preparer: (any HostPreparer)? = nil
   ) {
+    self.preparer = preparer
     self.doors = doors
     self.prober = prober
     self.journal = journal
@@ -269,7 +274,7 @@ public actor RolloutController {
     let source: RunLogSource = job.step.isWaiting ? .gate : .step
     let runner = StepRunner(
       plan: plan, releases: releases, session: session(host), known: job.known, prober: world.prober,
-      time: world.time,
+      preparer: world.preparer, time: world.time,
       note: { [weak self] text in
         log.note(source, text)
         // A note is for people only: one that comes late is dropped with the host's step.

@@ -113,8 +113,9 @@ struct DoorTests {
     try await FarServer.with(
       .unix(socket),
       serve: { far in
+        // Also where the connection is broken off.
+        defer { ended.add(1) }
         try await FarServer.echo(far)
-        ended.add(1)
       }
     ) { _ in
       try await RunningAgent.with(configure: { configuration, _ in configuration.playbookSocket = socket }) {

@@ -203,6 +203,7 @@ class PlaybookRunner(runners.WithAgents):
         self.assertGreater(sent[2][1], 400_000)
 
     def test_5_nothing_of_a_run_that_is_broken_off_stays(self) -> None:
+        killed = 0
         ours = ("sleep 3471", str(self.folder / "tools"))
         for door, ending in (("rpc", signal.SIGKILL), ("rpc", signal.SIGINT), ("ssh", signal.SIGINT)):
             with self.subTest(door=door, ending=ending):
@@ -218,9 +219,9 @@ class PlaybookRunner(runners.WithAgents):
                     self.wait_for("the unit's end", lambda: "playbook@" not in self.site.on_host(host, "systemctl", "list-units", "--no-legend"))
                     self.assertEqual(self.site.on_host(host, "ls", "/run/switchyard-playbook").split(), [])
                 if ending == signal.SIGKILL:
-                    # Nobody was left to remove it.
-                    for folder in Path("/run").glob("switchyard-playbook-*"):
-                        shutil.rmtree(folder)
+                    killed = command.process.pid
+        # Nobody was left to remove it: the next run has.
+        self.assertEqual(list(Path("/run").glob(f"switchyard-playbook-{killed}-*")), [])
 
     def test_6_a_deadline_ends_a_run(self) -> None:
         outcome = self.command("rpc", "--deadline", "6s", playbook=self.project / "long.yml", limit="h1").end(60)
