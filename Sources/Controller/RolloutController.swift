@@ -15,8 +15,15 @@ public struct World: Sendable {
   /// Time and chance.
   public var time: any Timekeeper
 
+  /// Runs playbooks that prepare hosts; nil where there is nobody who could.
+  public var preparer: (any HostPreparer)?
+
   /// A world from its parts.
-  public init(doors: any Doors, prober: any Prober, journal: any Journal, time: any Timekeeper) {
+  public init(
+    doors: any Doors, prober: any Prober, journal: any Journal, time: any Timekeeper,
+    preparer: (any HostPreparer)? = nil
+  ) {
+    self.preparer = preparer
     self.doors = doors
     self.prober = prober
     self.journal = journal
@@ -260,7 +267,7 @@ public actor RolloutController {
     let (host, attempt) = (job.host, job.attempt)
     let runner = StepRunner(
       plan: plan, releases: releases, session: session(host), known: job.known, prober: world.prober,
-      time: world.time,
+      preparer: world.preparer, time: world.time,
       note: { [weak self] text in
         // A note is for people only: one that comes late is dropped with the host's step.
         Task { await self?.note(host, attempt, text) }

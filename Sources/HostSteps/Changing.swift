@@ -6,7 +6,8 @@ import RolloutModel
 extension StepRunner {
   func stage(again: Bool) async throws(StepFailure) -> StepOutcome {
     note("takes the lease")
-    let key = try await session.key()
+    _ = try await session.key()
+    if let playbook = plan.agent.prepare { try await prepare(playbook) }
     if again {
       _ = try await session.ask(
         .clear(agent, reason: plan.again ?? "tried again by a person"), within: .seconds(15))
@@ -14,6 +15,8 @@ extension StepRunner {
     let release = try release()
     guard let archive = plan.release.archive(for: known.architecture) else { throw .wrongReply }
     note("brings the archive to the host")
+    // The playbook may have taken its time.
+    let key = try await session.key()
     let reply: HostReply
     do {
       reply = try await session.channel.stage(
@@ -23,6 +26,14 @@ extension StepRunner {
     }
     _ = try session.checked(reply)
     return .staged
+  }
+
+  private func prepare(_ playbook: PreparePlaybook) async throws(StepFailure) {
+    note("runs \(escapedForTerminal(playbook.playbook))")
+    guard let preparer else {
+      throw StepFailure(.shared, "nobody is there to run \(escapedForTerminal(playbook.playbook))")
+    }
+    try await preparer.prepare(host, playbook, note: note)
   }
 
   func start() async throws(StepFailure) -> StepOutcome {

@@ -9,6 +9,7 @@ package struct StepRunner: Sendable {
   let session: HostSession
   let known: HostKnowledge
   let prober: any Prober
+  let preparer: (any HostPreparer)?
   let time: any Timekeeper
   /// Tells people what is waited for.
   let note: @Sendable (String) -> Void
@@ -16,7 +17,7 @@ package struct StepRunner: Sendable {
   /// A runner for one step of one host.
   package init(
     plan: Plan, releases: ReleaseIdentities, session: HostSession, known: HostKnowledge, prober: any Prober,
-    time: any Timekeeper,
+    preparer: (any HostPreparer)? = nil, time: any Timekeeper,
     note: @escaping @Sendable (String) -> Void
   ) {
     self.plan = plan
@@ -24,6 +25,7 @@ package struct StepRunner: Sendable {
     self.session = session
     self.known = known
     self.prober = prober
+    self.preparer = preparer
     self.time = time
     self.note = note
   }

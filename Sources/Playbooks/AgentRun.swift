@@ -60,6 +60,7 @@ struct AgentRun: Sendable {
       broken = error.description
     }
     if Task.isCancelled { broken = "the run was ended" }
+    if broken == nil { broken = await reader.flaw }
     if broken == nil, let status = await reader.status, !status.explanation.isEmpty {
       broken = status.explanation
     }

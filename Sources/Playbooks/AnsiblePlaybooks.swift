@@ -42,6 +42,20 @@ public struct AnsiblePlaybooks: PlaybookRunner {
     return try result.get()
   }
 
+  /// Checks all that can be checked before anything runs; the value is the digest of what would be run. Errors: as for
+  /// ``run(_:tell:)``.
+  public func inspect(_ job: PlaybookJob) async throws(PlaybookError) -> Digest {
+    let folder = try await RunFolder.make()
+    let result: Result<Digest, PlaybookError>
+    do throws(PlaybookError) {
+      result = .success(try await prepare(job, folder).project.digest)
+    } catch {
+      result = .failure(error)
+    }
+    await folder.remove()
+    return try result.get()
+  }
+
   private func prepare(_ job: PlaybookJob, _ folder: RunFolder) async throws(PlaybookError) -> PreparedRun {
     try Self.validate(job)
     let surroundings = Surroundings(
@@ -50,6 +64,12 @@ public struct AnsiblePlaybooks: PlaybookRunner {
       try folder.makeFolder("tmp")
       try folder.makeFolder("ssh")
       return try ProjectSnapshot.take(job.project, into: folder, as: "project")
+    }
+    if let digest = job.digest, digest != project.digest {
+      throw PlaybookError(
+        .tool,
+        "\(escapedForTerminal(job.project)) is no longer what the plan has frozen: \(project.digest.short), not \(digest.short)",
+        hint: "put it back as it was, or plan anew")
     }
     guard project.manifest.entries.contains(where: { $0.path == job.playbook }) else {
       throw PlaybookError(
@@ -61,7 +81,8 @@ public struct AnsiblePlaybooks: PlaybookRunner {
       job: job, tools: tools, folder: folder, surroundings: surroundings, project: project,
       variables: try await HostVariables.read(job, tools, surroundings),
       isSecret: job.vaultPassword != nil || job.variables.values.contains { $0.holdsVault })
-    try await run.check()
+    // What was frozen was checked when that was done.
+    if job.digest == nil { try await run.check() }
     return run
   }
 

@@ -6,7 +6,7 @@ import RolloutModel
 public struct AnsibleTools: Sendable {
   /// How to come by them.
   static let advice =
-    "make setup installs it in the source tree; elsewhere: python3 -m venv DIR && DIR/bin/pip install ansible-core ansible-runner, and name DIR/bin/ansible-runner with --ansible-runner or SWITCHYARD_ANSIBLE_RUNNER"
+    "in the source tree make setup puts it into .cache/python-tools/bin; elsewhere: python3 -m venv DIR && DIR/bin/pip install ansible-core ansible-runner, and name DIR/bin/ansible-runner with --ansible-runner or SWITCHYARD_ANSIBLE_RUNNER"
 
   let runner: String
   let playbook: String

@@ -29,7 +29,8 @@ struct HostVariables: Sendable {
     async throws(PlaybookError)
     -> HostVariables
   {
-    var arguments = ["-i", job.inventory, "--list", "--export"]
+    guard let inventory = job.inventory else { return HostVariables(connectionsOf: job.hosts) }
+    var arguments = ["-i", inventory, "--list", "--export"]
     if let vault = job.vaultPassword { arguments += ["--vault-password-file", vault] }
     let tool = Tool(
       program: tools.inventory, arguments: arguments,
@@ -40,7 +41,7 @@ struct HostVariables: Sendable {
     guard end.isGood else {
       throw PlaybookError(
         .invalid,
-        "ansible-inventory can't read \(escapedForTerminal(job.inventory)): \(lastWords(end.complaints))",
+        "ansible-inventory can't read \(escapedForTerminal(inventory)): \(lastWords(end.complaints))",
         hint: "correct the inventory")
     }
     let variables: HostVariables
@@ -52,10 +53,21 @@ struct HostVariables: Sendable {
     if let unknown = job.hosts.first(where: { !variables.knows($0.name) }) {
       throw PlaybookError(
         .invalid,
-        "Ansible finds no host \(escapedForTerminal(unknown.name)) in \(escapedForTerminal(job.inventory))",
+        "Ansible finds no host \(escapedForTerminal(unknown.name)) in \(escapedForTerminal(inventory))",
         hint: "compare with ansible-inventory --list")
     }
     return variables
+  }
+
+  /// What is known of hosts without their inventory: how they are reached, and their groups.
+  init(connectionsOf hosts: [Host]) {
+    var groups: [String: Group] = [:]
+    for host in hosts {
+      for name in host.groups { groups[name, default: Group(hosts: [])].hosts?.append(host.name) }
+    }
+    self.groups = groups
+    own = Dictionary(
+      hosts.map { ($0.name, SSHVariables.of($0)) }, uniquingKeysWith: { first, _ in first })
   }
 
   init(json: [UInt8]) throws {

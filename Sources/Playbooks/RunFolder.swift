@@ -16,10 +16,31 @@ struct RunFolder: Sendable {
       else {
         throw PlaybookError(.tool, "there is no folder to run a playbook in", hint: "set XDG_RUNTIME_DIR")
       }
-      var template = Array((base + "/switchyard-playbook-XXXXXX").utf8CString)
+      removeLeftovers(in: base)
+      var template = Array((base + "/\(prefix)\(getpid())-XXXXXX").utf8CString)
       guard mkdtemp(&template) != nil else { throw Self.failure("making a folder in \(base)") }
       return RunFolder(
         path: String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self))
+    }
+  }
+
+  private static let prefix = "switchyard-playbook-"
+
+  /// Removes the folders of this user's programs that were killed, and ends what still runs in them.
+  private static func removeLeftovers(in base: String) {
+    // A base that can't be listed is complained of when a folder is made in it.
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: base)) ?? [] {
+      guard name.hasPrefix(prefix), let owner = pid_t(name.dropFirst(prefix.count).prefix { $0 != "-" }),
+        owner > 0, kill(owner, 0) != 0, errno == ESRCH
+      else { continue }
+      let path = "\(base)/\(name)"
+      var about = stat()
+      guard lstat(path, &about) == 0, about.st_mode & S_IFMT == S_IFDIR, about.st_uid == geteuid() else {
+        continue
+      }
+      RunProcesses(of: path).end()
+      // What can't be removed now is tried again with the next run.
+      _ = try? FileManager.default.removeItem(atPath: path)
     }
   }
 

@@ -77,12 +77,16 @@ struct RunnerLine: Sendable {
     guard !isSecret else { return "what it says is withheld, as the run has secrets of a vault" }
     guard let result else { return "" }
     guard !result.isHidden else { return "what it says is hidden (no_log)" }
-    let items = result.results?.filter { $0.failed ?? false && !$0.isHidden }.compactMap(\.msg) ?? []
+    let item = result.results?.first { $0.failed ?? false && !$0.isHidden }
+    let text = (words(result) + (item.map(words) ?? [])).joined(separator: ": ").prefix(4000)
+    return shown(plainText(text).replacing("\n", with: " "), 2000)
+  }
+
+  /// The message of a result, and its last line of complaint.
+  private static func words(_ result: Raw.Result) -> [String] {
     let complaint = [result.stderr, result.module_stderr].compactMap(\.self).lazy
       .compactMap { plainText($0.suffix(2000)).split(whereSeparator: \.isNewline).last }.first
-    let parts = [result.msg ?? "", items.first ?? "", complaint.map { String($0) } ?? ""]
-    let text = parts.filter { !$0.isEmpty }.joined(separator: ": ").prefix(4000)
-    return shown(plainText(text).replacing("\n", with: " "), 2000)
+    return [result.msg ?? "", complaint.map { String($0) } ?? ""].filter { !$0.isEmpty }
   }
 
   /// The first few values that a playbook tells of a host.

@@ -37,6 +37,7 @@ struct SSHRun: Sendable {
       broken = "ansible-runner can't be run: \(escapedForTerminal("\(error)"))"
     }
     if Task.isCancelled { broken = "the run was ended" }
+    if broken == nil { broken = await reader.flaw }
     let tally = await reader.tally
     let reports = hosts.map { tally.report($0.host.name, door: $0.door, brokenOff: broken) }
     for report in reports { await tell(.ended(report)) }
@@ -57,7 +58,14 @@ actor LineReader {
   private(set) var status: (word: String, explanation: String)?
   /// Whether a worker has said that nothing follows.
   private(set) var isOver = false
-  private(set) var strangeLines = 0
+  private var strangeLines = 0
+
+  /// In words, why nothing is known of a run that has no end; nil where something is, or all that came was read.
+  var flaw: String? {
+    let unread = strangeLines + cutter.dropped
+    return unread > 0 && !tally.isComplete && tally.words.isEmpty
+      ? "\(unread) lines of the runner could not be read" : nil
+  }
 
   init(
     hosts: [String], isSecret: Bool, perHost: String?, tell: @escaping @Sendable (PlaybookEvent) async -> Void

@@ -37,21 +37,26 @@ extension Shape where Value == AgentDefinition {
     let place = PlacementFields(folder: folder)
     let checks = CheckFields()
     let door = DoorFields(folder: folder)
+    let prepare = PrepareField(folder: folder)
     return .record(
       "an agent file",
       program.descriptions + place.descriptions + checks.descriptions + door.descriptions
+        + prepare.descriptions
     ) { record in
       let program = program.read(record)
       let place = place.read(record, agent: program?.name)
       let checks = checks.read(record)
       let door = door.read(record, publicPort: place?.publicPort, dependencies: checks?.dependencies ?? [])
-      guard let program, let place, let checks, let door else { return nil }
-      return AgentDefinition(
+      let prepare = prepare.read(record)
+      guard let program, let place, let checks, let door, let prepare else { return nil }
+      var agent = AgentDefinition(
         name: program.name, user: program.user, strip: program.strip, exec: program.exec, args: program.args,
         environment: program.environment, slots: place.slots, publicPort: place.publicPort,
         traffic: place.traffic,
         drain: place.drain, concurrent: place.concurrent, unitTemplate: place.unit, adopt: place.adopt,
         health: checks.health, dependencies: checks.dependencies, rpc: door)
+      agent.prepare = prepare
+      return agent
     }
   }
 }

@@ -72,12 +72,19 @@ public struct PlaybookTaskResult: Hashable, Sendable, Codable {
 
 /// How many tasks ended how on a host.
 public struct PlaybookCounts: Hashable, Sendable, Codable {
+  /// Done, also where something was changed.
   public var ok = 0
+  /// Of those, the ones that changed something.
   public var changed = 0
+  /// Passed over, as their conditions did not hold.
   public var skipped = 0
+  /// Failed, with nothing to catch that.
   public var failed = 0
+  /// The host could not be asked.
   public var unreachable = 0
+  /// Failed, and their block's rescue took over.
   public var rescued = 0
+  /// Failed, and that does not matter.
   public var ignored = 0
 
   /// None.

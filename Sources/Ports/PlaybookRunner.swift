@@ -29,8 +29,8 @@ public struct PlaybookJob: Sendable {
   public var project: String
   /// The playbook's path inside the project.
   public var playbook: String
-  /// The inventory that the hosts are from: it also has their variables.
-  public var inventory: String
+  /// The inventory that the hosts are from: it also has their variables. Nil for the hosts' connection and groups alone.
+  public var inventory: String?
   /// The hosts.
   public var hosts: [Host]
   /// Extra variables, which win over all others.
@@ -43,6 +43,8 @@ public struct PlaybookJob: Sendable {
   public var tags: [String] = []
   /// Nothing is changed, only foretold (Ansible's check mode).
   public var isCheck = false
+  /// What the project must be; nil for whatever it is.
+  public var digest: Digest?
   /// Hosts that are worked on at once.
   public var forks = 10
   /// The most that the whole run may take.
@@ -50,7 +52,7 @@ public struct PlaybookJob: Sendable {
 
   /// A job without the parts that have a default.
   public init(
-    project: String, playbook: String, inventory: String, hosts: [Host], variables: [String: PlaybookValue]
+    project: String, playbook: String, inventory: String?, hosts: [Host], variables: [String: PlaybookValue]
   ) {
     self.project = project
     self.playbook = playbook

@@ -113,8 +113,9 @@ struct DoorTests {
     try await FarServer.with(
       .unix(socket),
       serve: { far in
-        for try await piece in far.incoming { try await far.write(Array(piece.readableBytesView)) }
-        ended.add(1)
+        // Also where the connection is broken off.
+        defer { ended.add(1) }
+        try await FarServer.echo(far)
       }
     ) { _ in
       try await RunningAgent.with(configure: { configuration, _ in configuration.playbookSocket = socket }) {

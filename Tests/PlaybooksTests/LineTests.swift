@@ -68,7 +68,7 @@ struct LineTests {
     let (reader, told) = await LineReader.fed(
       try Recording.worker, hosts: ["a"], pieces: pieces, perHost: "a")
     #expect(await reader.isOver)
-    #expect(await reader.strangeLines == 0)
+    #expect(await reader.flaw == nil)
     #expect(await reader.status?.word == "successful")
     #expect(await reader.tally.report("a", door: overSSH, brokenOff: nil).outcome == .changed)
     #expect(await told.outcomes("a", "Loop") == [.changed])

@@ -1,5 +1,7 @@
 import FoundationEssentials
 import Glibc
+import HostProtocol
+import RolloutModel
 import Testing
 
 @testable import Playbooks
@@ -31,14 +33,29 @@ struct ProjectTests {
     #expect(access(folder.path, F_OK) != 0)
   }
 
+  @Test("What a killed run has left goes with the next one, what another one uses stays")
+  func leftovers() async throws {
+    let folder = try await RunFolder.make()
+    let base = String(folder.path.prefix(upTo: try #require(folder.path.lastIndex(of: "/"))))
+    // Above what the kernel gives out.
+    let dead = "\(base)/switchyard-playbook-2000000000-aaaaaa"
+    #expect(mkdir(dead, 0o700) == 0)
+    let next = try await RunFolder.make()
+    #expect(access(dead, F_OK) != 0)
+    #expect(access(folder.path, F_OK) == 0)
+    await next.remove()
+    await folder.remove()
+  }
+
   @Test("Files of a run are for their owner alone")
   func modes() async throws {
     let folder = try await RunFolder.make()
     try folder.makeFolder("env")
     try folder.write("secret", to: "env/extravars")
     for (name, mode) in [("", 0o700), ("/env", 0o700), ("/env/extravars", 0o600)] as [(String, mode_t)] {
-      let attributes = try FileManager.default.attributesOfItem(atPath: folder.path + name)
-      #expect((attributes[.posixPermissions] as? NSNumber)?.uint16Value == UInt16(mode))
+      var about = stat()
+      #expect(stat(folder.path + name, &about) == 0)
+      #expect(about.st_mode & 0o777 == mode)
     }
     await folder.remove()
   }
@@ -55,6 +72,40 @@ struct ProjectTests {
     #expect(found.count == 1)
     await folder.remove()
     #expect(RunProcesses(of: folder.path).numbers().isEmpty)
+  }
+
+  @Test("A project that is not the frozen one is not run")
+  func frozen() async throws {
+    let folder = try await RunFolder.make()
+    for name in ["ansible-runner", "ansible-playbook", "ansible-inventory"] {
+      try folder.write("", to: name)
+      chmod("\(folder.path)/\(name)", 0o755)
+    }
+    try folder.makeFolder("project")
+    try folder.write("- hosts: all\n", to: "project/site.yml")
+    let tools = try AnsibleTools.find("\(folder.path)/ansible-runner", environment: [:])
+    var job = PlaybookJob(
+      project: "\(folder.path)/project", playbook: "site.yml", inventory: nil,
+      hosts: [Host(name: "a", address: "a")], variables: [:])
+    job.digest = Digest(String(repeating: "0", count: 64))
+    let playbooks = AnsiblePlaybooks(tools: tools, doors: .ssh, environment: [:])
+    let error = await #expect(throws: PlaybookError.self) { try await playbooks.run(job) { _ in } }
+    #expect(error?.message.contains("no longer what the plan has frozen") == true)
+    await folder.remove()
+  }
+
+  @Test("Without an inventory Ansible is told how hosts are reached, and no word leaves its quotes")
+  func connections() throws {
+    let host = Host(
+      name: "a", address: "10.0.0.1", port: 2222, user: "ops", identityFile: "/k",
+      knownHostsFiles: ["/with blank/it's"], proxyJump: "jump", groups: ["web"])
+    let values = SSHVariables.of(host)
+    #expect(values["ansible_port"] == .integer(2222))
+    #expect(
+      values["ansible_ssh_common_args"]
+        == .unsafe(#"'-o' 'UserKnownHostsFile="/with blank/it'"'"'s"' '-J' 'jump'"#))
+    let text = HostVariables(connectionsOf: [host]).inventory(of: [host]) { _ in [:] }
+    #expect(text.contains(#""web": {"hosts": {"a": {}}}"#))
   }
 
   @Test("A missing runner is an error that says how to come by one")

@@ -118,7 +118,8 @@ struct VariableTests {
   private func read(_ text: String) throws -> [String: PlaybookValue] {
     let path = FileManager.default.temporaryDirectory.path + "/variables-\(UUID().uuidString).yml"
     try Data(text.utf8).write(to: URL(filePath: path))
-    defer { try? FileManager.default.removeItem(atPath: path) }  // left to the system's own cleaning otherwise
+    // What can't be removed is left to the system's own cleaning.
+    defer { try? FileManager.default.removeItem(atPath: path) }
     return try Variables.file(path)
   }
 }

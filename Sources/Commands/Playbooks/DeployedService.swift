@@ -17,10 +17,15 @@ enum DeployedService: String, ExpressibleByArgument, CaseIterable {
 
 /// Tasks of the role `proved_files`, and of the services' own: which of them failed last says how a host was left.
 enum ServiceTask {
-  /// Values were refused before anything was changed.
-  static let refused: Set<String> = [
+  private static let refusing: Set<String> = [
     "Check the values", "Read the Caddyfile", "Judge them before they are used",
   ]
+  /// How Ansible calls its own check of a role's values.
+  private static let validating = "Validating arguments against arg spec"
+
+  /// Whether a task refuses values before anything is changed.
+  static func refuses(_ task: String) -> Bool { refusing.contains(task) || task.hasPrefix(validating) }
+
   /// The new files did not work; the former ones are back and were seen to work, or there were none.
   static let restored = "Say what happened"
 }

@@ -11,6 +11,8 @@ actor PlaybookView {
   private var progress: PlaybookProgress
   private var screen: LiveScreen
   private var drawnAt: ContinuousClock.Instant?
+  private var isDrawingSoon = false
+  private var hasEnded = false
 
   /// Between two drawings.
   private static let pause = Duration.milliseconds(80)
@@ -50,6 +52,7 @@ actor PlaybookView {
   func finish(_ report: PlaybookReport) throws {
     guard !isQuiet else { return }
     guard format == .text else { return try Output.json(PlaybookReportLine(report), pretty: false) }
+    hasEnded = true
     if style.isLive {
       let size = TerminalSize.of(descriptor: STDOUT_FILENO)
       Output.write(screen.clear(size: size) + screen.finish(), to: STDOUT_FILENO)
@@ -58,12 +61,28 @@ actor PlaybookView {
   }
 
   /// Nothing was run.
-  func abandon() { Output.write(screen.finish(), to: STDOUT_FILENO) }
+  func abandon() {
+    hasEnded = true
+    Output.write(screen.finish(), to: STDOUT_FILENO)
+  }
 
   private func draw(at now: ContinuousClock.Instant) {
-    if let drawnAt, now - drawnAt < Self.pause { return }
+    guard !hasEnded else { return }
+    if let drawnAt, now - drawnAt < Self.pause { return drawSoon() }
     drawnAt = now
     let size = TerminalSize.of(descriptor: STDOUT_FILENO)
     Output.write(screen.draw(progress.lines(size, Symbols(style)), size: size), to: STDOUT_FILENO)
+  }
+
+  /// What came too soon after the last drawing is drawn all the same: nothing may follow it for a long time.
+  private func drawSoon() {
+    guard !isDrawingSoon else { return }
+    isDrawingSoon = true
+    Task {
+      // Ended early, it is drawn early.
+      try? await Task.sleep(for: Self.pause)
+      isDrawingSoon = false
+      draw(at: ContinuousClock.now)
+    }
   }
 }

@@ -42,7 +42,7 @@ struct ServiceOutcome {
     switch host.outcome {
     case .ok, .changed, .skipped: .deployed
     case .unmatched: .asBefore
-    case .failed where ServiceTask.refused.contains(host.failedTask): .refused
+    case .failed where ServiceTask.refuses(host.failedTask): .refused
     case .failed where host.failedTask == ServiceTask.restored: .asBefore
     case .unreachable where host.counts == PlaybookCounts(): .asBefore
     case .unreachable where host.counts.ok + host.counts.changed == 0: .asBefore

@@ -2,6 +2,7 @@ import ArgumentParser
 import Inventory
 import MarkedYAML
 import PolicyFiles
+import Ports
 import RolloutModel
 
 /// The files and values that make a plan; shared by `plan` and `start`.
@@ -87,6 +88,14 @@ struct PlanBuilder {
       problems.append(
         "\(options.agent): concurrent: false is not possible yet: old and new run side by side in every strategy there is"
       )
+    }
+    if problems.isEmpty, let playbook = agent?.prepare {
+      do throws(PlaybookError) {
+        agent?.prepare = try await PlaybookPreparer.frozen(playbook, for: hosts)
+      } catch {
+        let message = "\(options.agent): prepare: \(error.description)"
+        throw error.kind == .invalid ? CommandError.invalid(message) : CommandError.tool(message)
+      }
     }
     guard problems.isEmpty, let agent, let policy, let version else {
       throw CommandError.invalid(problems.joined(separator: "\n"))

@@ -3,6 +3,7 @@ import Controller
 import EventLoop
 import FoundationEssentials
 import HostSteps
+import Playbooks
 import Ports
 import Probes
 import RolloutModel
@@ -16,6 +17,7 @@ final class Workshop: Sendable {
   /// The two of them, where both are used.
   let ssh: SSHDoor
   let rpc: RPCDoor?
+  private let playbooks: AnsiblePlaybooks.Doors
   let prober: CurlProber
   /// Whether the way to hosts is through their agents first, and SSH where they don't answer.
   let fallsBack: Bool
@@ -36,6 +38,12 @@ final class Workshop: Sendable {
       return try RPCDoor(settings, loop: loop, folder: ssh.folder)
     }
     fallsBack = choice?.fallsBack ?? false
+    playbooks =
+      switch (rpc, choice?.fallsBack) {
+      case (let rpc?, true?): .auto(rpc)
+      case (let rpc?, _): .rpc(rpc)
+      case (nil, _): .ssh
+      }
     doors =
       switch (rpc, choice?.fallsBack) {
       case (let rpc?, true?): AutoDoor(rpc: rpc, ssh: ssh)
@@ -59,7 +67,9 @@ final class Workshop: Sendable {
   }
 
   func world(journal: any Journal) -> World {
-    World(doors: doors, prober: prober, journal: journal, time: time)
+    World(
+      doors: doors, prober: prober, journal: journal, time: time,
+      preparer: PlaybookPreparer(doors: playbooks))
   }
 
   func identity(purpose: String, takesOver: Bool) -> ControllerIdentity {
