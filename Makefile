@@ -1,6 +1,6 @@
 # make setup build on a fresh Debian 12 with a Swift toolchain leaves the programs in .build/release/.
 
-.PHONY: setup build test demo bench simulate endurance lint format clean
+.PHONY: setup build package test demo bench simulate endurance lint format clean
 
 setup:
 	scripts/setup
@@ -18,6 +18,10 @@ test: setup lint
 	.build/release/simulate --seeds 1000 --all-bugs
 	.build/release/simulate --seeds 50 --crash-points
 	python3 Tests/Fleet/run_tests.py --matrix docs/fault-matrix.md
+
+# The agent's Debian package, in .build/.
+package: setup build
+	python3 packaging/package.py --out .build
 
 # Five real hosts, a canary rollout under load, then one that goes bad and undoes itself.
 demo: setup build

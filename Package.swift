@@ -108,7 +108,8 @@ let package = Package(
     module(
       "AgentService",
       [
-        "HostProtocol", "MarkedYAML", "RolloutModel", "SystemdBus", asn1, crypto, httpTypes, hummingbird,
+        "CLinux", "HostProtocol", "MarkedYAML", "RolloutModel", "SystemdBus", asn1, crypto, httpTypes,
+        hummingbird,
         logging,
         nioCore,
         nioHTTPTypes, nioPosix, nioSSL, subprocess, systemPackage, x509,

@@ -1,5 +1,6 @@
 // What Swift's Glibc module leaves out of the kernel's interface.
 #pragma once
+#include <malloc.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>

@@ -111,9 +111,14 @@ struct CommandTests {
   @Test("A client that goes away kills its command")
   func clientGoes() async throws {
     try await with { agent in
-      let (status, _) = try await agent.curl(
-        "/v1/commands", ["--max-time", "2"] + Self.request("wait"))
-      #expect(status == 200)
+      async let client: Void = LeavingClient.run(agent, "wait", until: agent.scratch.file("go"))
+      try await eventually("it runs") {
+        let pid = agent.scratch.file("pid")
+        return try FileManager.default.fileExists(atPath: pid)
+          && !String(contentsOf: URL(filePath: pid), encoding: .utf8).isEmpty
+      }
+      try agent.scratch.write("", to: "go")
+      try await client
       try await Self.expectGone(agent)
     }
   }
@@ -123,14 +128,15 @@ struct CommandTests {
     var limits = Limits()
     limits.commands = 1
     try await with(limits: limits) { agent in
-      async let first = agent.curl("/v1/commands", ["--max-time", "3"] + Self.request("wait"))
+      async let first: Void = LeavingClient.run(agent, "wait", until: agent.scratch.file("go"))
       try await eventually("the first one runs") {
         FileManager.default.fileExists(atPath: agent.scratch.file("pid"))
       }
       let (status, body) = try await agent.curl("/v1/commands", Self.request("both"))
       #expect(status == 503)
       #expect(body.contains(#""code":"busy""#))
-      _ = try await first
+      try agent.scratch.write("", to: "go")
+      try await first
       try await eventually("the place is free again") {
         try await agent.curl("/v1/commands", Self.request("both")).status == 200
       }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import AgentService
 
-@Suite("Connections", .timeLimit(.minutes(5)))
+@Suite("Connections", .timeLimit(.minutes(5)), .serialized)
 struct ConnectionTests {
   /// Holds so many connections on which it says `what`, until a line comes; tells how many the agent then still has.
   private static let crowd = """

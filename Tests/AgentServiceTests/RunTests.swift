@@ -4,7 +4,7 @@ import Testing
 
 @testable import AgentService
 
-@Suite("Runs and their logs", .timeLimit(.minutes(5)))
+@Suite("Runs and their logs", .timeLimit(.minutes(5)), .serialized)
 struct RunTests {
   private static let id = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
@@ -61,7 +61,8 @@ struct RunTests {
         lines.allSatisfy { if case .number(let at)? = $0["at"] { at > 1_600_000_000_000 } else { false } })
       #expect(
         lines.first?["run"] == ["id": .text(Self.id), "kind": "command", "name": "quick", "client": "ops"])
-      #expect(lines.dropFirst().dropLast().compactMap { $0["data"] } == ["first\nlast\n"])
+      let said = lines.compactMap { line in if case .text(let text)? = line["data"] { text } else { nil } }
+      #expect(said.joined() == "first\nlast\n")
       #expect(lines.last?["exit"] == 0)
       let summary = try await Self.summary(agent)
       #expect(summary["state"] == "ended" && summary["end"] == ["exit": 0] && summary["name"] == "quick")
@@ -137,7 +138,13 @@ struct RunTests {
   @Test("A client that goes away ends the run, and the log says so")
   func brokenOff() async throws {
     try await with { agent in
-      _ = try await Self.command(agent, "wait", id: Self.id, ["--max-time", "5"])
+      async let client: Void = LeavingClient.run(
+        agent, "wait", id: Self.id, until: agent.scratch.file("leave"))
+      try await eventually("it runs") {
+        try await agent.curl("/v1/runs/\(Self.id)/log").body.contains("first")
+      }
+      try agent.scratch.write("", to: "leave")
+      try await client
       try await eventually("the end is in the log") {
         try await Self.summary(agent)["end"] == ["broken_off": true]
       }
@@ -153,28 +160,15 @@ struct RunTests {
     limits.output = 64 << 20
     limits.log = 1 << 20
     try await with(limits: limits) { agent in
-      let pair = agent.authority.pair("ops")
-      let client = """
-        import os, socket, ssl, sys, time
-        context = ssl.create_default_context(cafile=sys.argv[1])
-        context.load_cert_chain(sys.argv[2], sys.argv[3])
-        s = context.wrap_socket(socket.create_connection(("127.0.0.1", int(sys.argv[4]))), server_hostname="localhost")
-        body = b'{"name": "flood"}'
-        s.sendall(("POST /v1/commands HTTP/1.1\\r\\nHost: localhost\\r\\nRun-ID: " + sys.argv[5] + "\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(body)).encode() + body)
-        while not os.path.exists(sys.argv[6]):
-            time.sleep(0.05)
-        """
-      async let stubborn = run([
-        "python3", "-c", client, agent.authority.root, pair.certificate, pair.key, "\(agent.port)", Self.id,
-        agent.scratch.file("over"),
-      ])
+      async let stubborn: Void = LeavingClient.run(
+        agent, "flood", id: Self.id, until: agent.scratch.file("over"))
       try await eventually("the run has ended", within: .seconds(50)) {
         try await Self.summary(agent)["state"] == "ended"
       }
       // When its own time is over, something else is told.
       #expect(try await Self.summary(agent)["end"] == ["broken_off": true])
       try agent.scratch.write("", to: "over")
-      _ = try await stubborn
+      try await stubborn
     }
   }
 

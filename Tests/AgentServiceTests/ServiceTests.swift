@@ -7,7 +7,7 @@ import Testing
 
 @testable import AgentService
 
-@Suite("Services of the host", .timeLimit(.minutes(5)))
+@Suite("Services of the host", .timeLimit(.minutes(5)), .serialized)
 struct ServiceTests {
   /// What a host program was asked.
   private final class Asked: Sendable {

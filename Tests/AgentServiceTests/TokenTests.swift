@@ -5,7 +5,7 @@ import Testing
 
 @testable import AgentService
 
-@Suite("The agent's token", .timeLimit(.minutes(5)))
+@Suite("The agent's token", .timeLimit(.minutes(5)), .serialized)
 struct TokenTests {
   private static let token = "correct-horse-battery-staple"
 

@@ -7,7 +7,7 @@ import Testing
 
 @testable import AgentService
 
-@Suite("Uploads", .timeLimit(.minutes(5)))
+@Suite("Uploads", .timeLimit(.minutes(5)), .serialized)
 struct UploadTests {
   private static func digest(_ text: String) throws -> RolloutModel.Digest {
     let digest = RolloutModel.Digest(bytes: Array(SHA256.hash(data: Data(text.utf8))))

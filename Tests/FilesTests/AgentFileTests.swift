@@ -108,7 +108,7 @@ struct AgentFileTests {
         "opens no way to other hosts"
       ), ("door: telnet", "door is"),
       ("rpc: {authority: a, certificate: b}", "key"),
-      ("rpc: {authority: a, certificate: b, key: c, token: d}", "token"),
+      ("rpc: {authority: a, certificate: b, key: c, secret: d}", "secret"),
       ("rpc: {authority: a, certificate: b, key: c, port: 0}", "port"), ("door: auto\nrpc: []", "rpc"),
     ])
   func refusesDoor(text: String, said: String) {

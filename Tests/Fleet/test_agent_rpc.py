@@ -56,6 +56,11 @@ class RPCDoor(OwnAgentTest):
     def owners(self, agent: Agent) -> set[str]:
         return {self.site.on_record(host.name, agent)["owner"] for host in self.fleet.hosts}
 
+    def is_quiet(self) -> bool:
+        before = [self.site.traces(host.name) for host in self.fleet.hosts]
+        time.sleep(3)
+        return before == [self.site.traces(host.name) for host in self.fleet.hosts]
+
     @property
     def clients(self) -> Clients:
         return Clients([f"https://{host.network.ipv4(host.number)}:7440/version" for host in self.fleet.hosts])
@@ -117,6 +122,8 @@ class RPCDoor(OwnAgentTest):
         agent = self.own("rpc")
         agent.fields["rpc"] = {"authority": str(self.folder / "ops/ca.pem"),
                                "certificate": str(self.folder / "foreign/ops.pem"), "key": str(self.folder / "foreign/ops.key")}
+        # What the hosts still do by themselves after the last rollout, drains and the end of its conversations, is over then.
+        self.wait_for("quiet hosts", self.is_quiet)
         before = {host.name: self.site.traces(host.name) for host in self.fleet.hosts}
         outcome = self.site.hosts("check", agent)
         self.assertNotEqual(outcome.code, 0, outcome.said)

@@ -24,8 +24,9 @@ public struct AgentConfiguration: Hashable, Sendable {
   public var drain: Span
   /// The folder that the agent keeps its own files in.
   public var state: String
-  /// The most bytes of one file that is brought, and of all of them together.
+  /// The most bytes of one file that is brought.
   public var uploadLimit: Int64
+  /// The most bytes of all files that were brought, together.
   public var uploadTotal: Int64
   /// The SHA-256 of the token that each request must carry beside the client certificate; nil where none is asked for.
   public var tokenHash: Digest?

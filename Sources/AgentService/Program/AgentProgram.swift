@@ -20,6 +20,7 @@ public enum AgentProgram {
   ) async -> Exit {
     // A connection that breaks is told by an error, not by the end of the program.
     signal(SIGPIPE, SIG_IGN)
+    Memory.shareHeaps()
     switch Invocation(arguments) {
     case .help:
       print(Invocation.usage)

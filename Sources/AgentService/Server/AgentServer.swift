@@ -99,6 +99,10 @@ public struct AgentServer: Sendable {
           return .helper
         }
         group.addTask {
+          await Memory.giveBack()
+          return .helper
+        }
+        group.addTask {
           await uploads.tidy(log: log)
           return .helper
         }
