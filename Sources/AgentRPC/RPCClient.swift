@@ -96,18 +96,18 @@ struct RPCClient: Sendable {
   /// answer's own words.
   func send(_ body: [UInt8], to path: String, at address: String) async throws(Refusal) -> ByteChannel {
     let (channel, answer) = try await connected(path, address)
+    var isSent = false
     do {
       try await withDeadline(after: settings.stepWithin, on: loop) { try await channel.write(body) }
+      channel.finish()
+      isSent = true
     } catch {
-      channel.close()
-      // Without its end the request was never whole: nothing was done for it.
-      throw .door(unreachable(address, error))
+      // Without its end the request was never whole: nothing was done for it. The answer, or its failure, says why.
     }
-    channel.finish()
     let reply: DuplexRequest.Answer
     do throws(Refusal) { reply = try await self.reply(answer, on: channel, at: address) } catch {
-      guard case .door(let error) = error else { throw error }
-      // From here on it may have been heard.
+      guard isSent, case .door(let error) = error, error.kind != .refused else { throw error }
+      // It may have been heard.
       throw .door(DoorError(.lost, error.message, hint: error.hint))
     }
     if reply.status == .ok { return channel }

@@ -6,6 +6,7 @@ import JournalStore
 import MarkedYAML
 import PolicyFiles
 import Ports
+import RolloutEngine
 import RolloutModel
 
 /// Installs agents on hosts that have the same ports for them.
@@ -134,11 +135,16 @@ struct AgentInstallation: Sendable {
     say("rollout \(plan.id)")
     let state = try await RolloutDriver(rollouts: rollouts, output: output.output, isShown: !isQuiet).drive(
       plan.id, orders: [])
-    guard state.exitCode == 0 else {
-      throw CommandError(
-        code: state.exitCode,
-        description: "the agents were not all installed: `switchyard rollout explain \(plan.id)` says why")
+    guard state.exitCode != 0 else { return }
+    let hosts = try await rollouts.replay(plan.id).engine.snapshot().hosts
+    let reasons = hosts.filter { $0.state != .promoted }.map {
+      "\(escapedLine($0.host)): \($0.state.rawValue): \(escapedLine($0.reason))"
     }
+    throw CommandError(
+      code: state.exitCode,
+      description: (["the agents were not all installed; `switchyard rollout explain \(plan.id)` says more"]
+        + reasons)
+        .joined(separator: "\n"))
   }
 
   private func say(_ text: String) {

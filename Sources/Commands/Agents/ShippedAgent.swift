@@ -59,7 +59,9 @@ enum ShippedAgent {
     TasksMax=512
     UMask=0077
 
-    # Nothing is written but the log.
+    # Nothing is written but the log, what is brought, and the logs of runs.
+    StateDirectory=switchyard-agent
+    StateDirectoryMode=0750
     ProtectSystem=strict
     ProtectHome=yes
     PrivateTmp=yes

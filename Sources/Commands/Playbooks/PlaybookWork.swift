@@ -48,7 +48,8 @@ struct PlaybookWork {
     }
     let loop = try EventLoop(name: "switchyard-io")
     let settings = RPCSettings(
-      port: choice.port, authority: choice.authority, certificate: choice.certificate, key: choice.key)
+      port: choice.port, authority: choice.authority, certificate: choice.certificate, key: choice.key,
+      token: choice.token)
     // It opens no tunnel, whose socket would lie in the folder.
     let rpc = try RPCDoor(settings, loop: loop, folder: "/nonexistent")
     let result: Result<Ended, any Error>

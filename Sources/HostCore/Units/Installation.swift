@@ -62,6 +62,7 @@ struct Installation {
     for unit in wanted { try FileTree.remove(unit, in: units) }
     try asking("removing the host's own units") { () throws(BusError) in try bus.reload() }
     try FileTree.remove("bin", in: try FileTree.makeFolder(files.store))
+    try FileTree.removeIfEmpty(files.store)
     // Something else of that name stays, as it did when ours was installed.
     if ProcFiles.link("\(files.commands)/switchyard-host") == files.program {
       try FileTree.remove("switchyard-host", in: try FileTree.makeFolder(files.commands))
