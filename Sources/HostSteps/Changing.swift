@@ -13,17 +13,27 @@ extension StepRunner {
     }
     let release = try release()
     guard let archive = plan.release.archive(for: known.architecture) else { throw .wrongReply }
+    if archive.isFetched {
+      note("has the host fetch the image")
+      _ = try await session.ask(.stage(key, release), within: .seconds(60))
+      _ = try await session.ask(.stageEnd(key, release), within: Self.imageWithin)
+      return .staged
+    }
     note("brings the archive to the host")
     let reply: HostReply
     do {
       reply = try await session.channel.stage(
-        release, from: archive.path, key: key, progressWithin: .seconds(60))
+        release, from: archive.path, key: key,
+        progressWithin: plan.agent.container == nil ? .seconds(60) : Self.imageWithin)
     } catch {
       throw StepFailure(error)
     }
     _ = try session.checked(reply)
     return .staged
   }
+
+  /// Longer than the host itself gives an image to arrive and to be taken in.
+  private static let imageWithin = Duration.seconds(330)
 
   func start() async throws(StepFailure) -> StepOutcome {
     note("starts the \(known.candidate.rawValue) slot")

@@ -6,7 +6,7 @@ public struct AgentDefinition: Hashable, Sendable, Codable {
   public var user: String
   /// Leading folders of the archive to drop.
   public var strip: Int
-  /// The program's path inside the release.
+  /// The program's path inside the release; empty for a container, which runs its image's own.
   public var exec: String
   /// Its arguments, placeholders not yet filled in.
   public var args: [String]
@@ -32,6 +32,8 @@ public struct AgentDefinition: Hashable, Sendable, Codable {
   public var dependencies: [Dependency]
   /// The way to hosts through their agents; nil where it is always SSH.
   public var rpc: RPCDoorChoice?
+  /// How it runs as a container; nil where systemd runs its program.
+  public var container: ContainerDefinition?
 
   /// A definition from its parts.
   public init(
@@ -39,7 +41,7 @@ public struct AgentDefinition: Hashable, Sendable, Codable {
     environment: [EnvironmentVariable],
     slots: SlotPorts, publicPort: Int, traffic: TrafficDriver, drain: Span, concurrent: Bool,
     unitTemplate: String?, adopt: Adoption?, health: [ProbeDefinition], dependencies: [Dependency],
-    rpc: RPCDoorChoice? = nil
+    rpc: RPCDoorChoice? = nil, container: ContainerDefinition? = nil
   ) {
     self.name = name
     self.user = user
@@ -57,6 +59,7 @@ public struct AgentDefinition: Hashable, Sendable, Codable {
     self.health = health
     self.dependencies = dependencies
     self.rpc = rpc
+    self.container = container
   }
 }
 
