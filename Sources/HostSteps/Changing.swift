@@ -14,13 +14,20 @@ extension StepRunner {
     }
     let release = try release()
     guard let archive = plan.release.archive(for: known.architecture) else { throw .wrongReply }
-    note("brings the archive to the host")
     // The playbook may have taken its time.
     let key = try await session.key()
+    if archive.isFetched {
+      note("has the host fetch the image")
+      _ = try await session.ask(.stage(key, release), within: .seconds(60))
+      _ = try await session.ask(.stageEnd(key, release), within: Self.imageWithin)
+      return .staged
+    }
+    note("brings the archive to the host")
     let reply: HostReply
     do {
       reply = try await session.channel.stage(
-        release, from: archive.path, key: key, progressWithin: .seconds(60))
+        release, from: archive.path, key: key,
+        progressWithin: plan.agent.container == nil ? .seconds(60) : Self.imageWithin)
     } catch {
       throw StepFailure(error)
     }
@@ -35,6 +42,9 @@ extension StepRunner {
     }
     try await preparer.prepare(host, playbook, note: note)
   }
+
+  /// Longer than the host itself gives an image to arrive and to be taken in.
+  private static let imageWithin = Duration.seconds(330)
 
   func start() async throws(StepFailure) -> StepOutcome {
     note("starts the \(known.candidate.rawValue) slot")

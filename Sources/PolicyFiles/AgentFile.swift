@@ -34,6 +34,7 @@ extension Shape where Value == AgentDefinition {
   /// A whole agent file; `folder` is where a unit's path begins, with its slash.
   static func agent(folder: String) -> Shape {
     let program = ProgramFields()
+    let run = RunFields()
     let place = PlacementFields(folder: folder)
     let checks = CheckFields()
     let door = DoorFields(folder: folder)
@@ -41,22 +42,25 @@ extension Shape where Value == AgentDefinition {
     let prepare = PrepareField(folder: folder)
     return .record(
       "an agent file",
-      program.descriptions + place.descriptions + checks.descriptions + door.descriptions
-        + [floor.description] + prepare.descriptions
+      program.descriptions + run.descriptions + place.descriptions + checks.descriptions
+        + door.descriptions + [floor.description] + prepare.descriptions
     ) { record in
       let program = program.read(record)
+      let run = run.read(record, agent: program?.name)
       let place = place.read(record, agent: program?.name)
       let checks = checks.read(record)
       let door = door.read(record, publicPort: place?.publicPort, dependencies: checks?.dependencies ?? [])
       let floor = record.read(floor)
       let prepare = prepare.read(record)
-      guard let program, let place, let checks, let door, let floor, let prepare else { return nil }
+      guard let program, let run, let place, let checks, let door, let floor, let prepare else { return nil }
       var agent = AgentDefinition(
-        name: program.name, user: program.user, strip: program.strip, exec: program.exec, args: program.args,
+        name: program.name, user: program.user, strip: program.strip, exec: run.exec, args: program.args,
         environment: program.environment, slots: place.slots, publicPort: place.publicPort,
         traffic: place.traffic,
         drain: place.drain, concurrent: place.concurrent, unitTemplate: place.unit, adopt: place.adopt,
-        health: checks.health, dependencies: checks.dependencies, rpc: door, floor: floor)
+        health: checks.health,
+        dependencies: (run.container == nil ? [] : ContainerDefinition.dependencies) + checks.dependencies,
+        rpc: door, container: run.container, floor: floor)
       agent.prepare = prepare
       return agent
     }
@@ -84,7 +88,6 @@ private struct ProgramFields: Sendable {
   let user = Field("user", "the user that the units run as", .user)
   let strip = Field(
     "strip", "leading folders of the archive to drop", .integer("strip", 0...16), default: Defaults.strip)
-  let exec = Field("exec", "the program's path inside the release", .pathInRelease)
   let args = Field(
     "args", "the program's arguments",
     Shape<[String]>.list(of: .template("an argument", upTo: 4096), "args", count: 0...256),
@@ -93,7 +96,7 @@ private struct ProgramFields: Sendable {
 
   var descriptions: [FieldDescription] {
     [
-      name.description, user.description, strip.description, exec.description, args.description,
+      name.description, user.description, strip.description, args.description,
       environment.description,
     ]
   }
@@ -101,17 +104,15 @@ private struct ProgramFields: Sendable {
   func read(
     _ record: RecordReader
   ) -> (
-    name: AgentName, user: String, strip: Int, exec: String, args: [String],
-    environment: [EnvironmentVariable]
+    name: AgentName, user: String, strip: Int, args: [String], environment: [EnvironmentVariable]
   )? {
     let name = record.read(name)
     let user = record.read(user)
     let strip = record.read(strip)
-    let exec = record.read(exec)
     let args = record.read(args)
     let environment = record.read(environment)
-    guard let name, let user, let strip, let exec, let args, let environment else { return nil }
-    return (name, user, strip, exec, args, environment)
+    guard let name, let user, let strip, let args, let environment else { return nil }
+    return (name, user, strip, args, environment)
   }
 }
 

@@ -64,4 +64,6 @@ enum Defaults {
   static let verify = true
   /// The interpreter that a host calls by this name.
   static let interpreter = "python3"
+  /// A container that changes its own files runs something that no gate has seen.
+  static let readOnlyContainer = true
 }

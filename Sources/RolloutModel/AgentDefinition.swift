@@ -6,7 +6,7 @@ public struct AgentDefinition: Hashable, Sendable, Codable {
   public var user: String
   /// Leading folders of the archive to drop.
   public var strip: Int
-  /// The program's path inside the release.
+  /// The program's path inside the release; empty for a container, which runs its image's own.
   public var exec: String
   /// Its arguments, placeholders not yet filled in.
   public var args: [String]
@@ -32,6 +32,8 @@ public struct AgentDefinition: Hashable, Sendable, Codable {
   public var dependencies: [Dependency]
   /// The way to hosts through their agents; nil where it is always SSH.
   public var rpc: RPCDoorChoice?
+  /// How it runs as a container; nil where systemd runs its program.
+  public var container: ContainerDefinition?
   /// The lowest version that may be brought to a host; nil where any may.
   public var floor: Version?
   /// A playbook that prepares each host before anything of the agent is changed there.
@@ -43,7 +45,7 @@ public struct AgentDefinition: Hashable, Sendable, Codable {
     environment: [EnvironmentVariable],
     slots: SlotPorts, publicPort: Int, traffic: TrafficDriver, drain: Span, concurrent: Bool,
     unitTemplate: String?, adopt: Adoption?, health: [ProbeDefinition], dependencies: [Dependency],
-    rpc: RPCDoorChoice? = nil, floor: Version? = nil
+    rpc: RPCDoorChoice? = nil, container: ContainerDefinition? = nil, floor: Version? = nil
   ) {
     self.name = name
     self.user = user
@@ -61,6 +63,7 @@ public struct AgentDefinition: Hashable, Sendable, Codable {
     self.health = health
     self.dependencies = dependencies
     self.rpc = rpc
+    self.container = container
     self.floor = floor
   }
 }

@@ -22,11 +22,11 @@ public struct Release: Hashable, Sendable, Codable {
 public struct ReleaseArchive: Hashable, Sendable, Codable {
   /// As `uname -m` says it; empty fits every host.
   public var architecture: String
-  /// Where the controller reads the file.
+  /// Where the controller reads the file; empty for an image that hosts fetch from its registry.
   public var path: String
-  /// The file's digest.
+  /// The file's digest; the image's own where hosts fetch it.
   public var digest: Digest
-  /// The file's size in bytes.
+  /// The file's size in bytes; 0 where hosts fetch the image.
   public var bytes: Int64
 
   /// An archive from its parts.
@@ -36,6 +36,12 @@ public struct ReleaseArchive: Hashable, Sendable, Codable {
     self.digest = digest
     self.bytes = bytes
   }
+
+  /// An image that every host fetches for itself, whatever its architecture.
+  public init(image: ImageReference) { self.init(architecture: "", path: "", digest: image.digest, bytes: 0) }
+
+  /// Whether hosts fetch it for themselves.
+  public var isFetched: Bool { path.isEmpty }
 }
 
 /// All that makes a release what it is on a host. Its digest, the SHA-256 of its canonical JSON, is the release's identity:
@@ -51,7 +57,7 @@ public struct ReleaseManifest: Hashable, Sendable, Codable {
   public var archiveBytes: Int64
   /// Leading folders of the archive to drop.
   public var strip: Int
-  /// The program's path inside the release.
+  /// The program's path inside the release; empty for a container.
   public var exec: String
   /// Its arguments.
   public var args: [String]
@@ -61,6 +67,8 @@ public struct ReleaseManifest: Hashable, Sendable, Codable {
   public var user: String
   /// The unit to render; nil for the default one.
   public var unitTemplate: String?
+  /// How it runs as a container; nil where systemd runs its program.
+  public var container: ContainerDefinition?
 
   /// The manifest of an agent's release with this archive.
   public init(agent: AgentDefinition, version: Version, archive: ReleaseArchive) {
@@ -74,10 +82,13 @@ public struct ReleaseManifest: Hashable, Sendable, Codable {
     environment = agent.environment
     user = agent.user
     unitTemplate = agent.unitTemplate
+    container = agent.container
   }
 
   /// The folder's name in the release store: one tree per version, archive and strip, whatever the configuration.
-  public var storeName: String { "\(version.text)-\(archive.short)" + (strip == 0 ? "" : "-\(strip)") }
+  public var storeName: String {
+    "\(version.text)-\(archive.short)" + (strip == 0 ? "" : "-\(strip)") + (container == nil ? "" : "-image")
+  }
 }
 
 /// A release on a host: what it is, and the digest that is its identity.

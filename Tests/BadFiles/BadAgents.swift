@@ -1,6 +1,6 @@
 /// Agent files that must be refused.
 package enum BadAgents {
-  package static var all: [BadFile] { shape + texts + ports + health + dependencies + hostile }
+  package static var all: [BadFile] { shape + texts + ports + health + dependencies + containers + hostile }
 
   /// An agent file that lacks nothing but its health checks.
   package static let least = """
@@ -48,6 +48,73 @@ package enum BadAgents {
     BadFile(
       "traffic command as text", with("traffic: {command: /bin/move now}"), at: "6:20", says: "must be a list"
     ),
+  ]
+
+  /// A container, which has no program of its own; its line is the fifth.
+  private static func container(_ inner: String, _ more: String = "") -> String {
+    least.replacing("exec: bin/agent\n", with: "") + "container: {\(inner)}\n" + more
+      + "\nhealth: [{tcp: true}]"
+  }
+  private static let digest = String(repeating: "ab", count: 32)
+
+  package static let containers = [
+    BadFile(
+      "a container and a program", with("container: {}"), at: "3:7", says: "no meaning for a container"),
+    BadFile(
+      "a container and a unit", container("", "unit: none.service"), at: "6:7", says: "No such file",
+      "no meaning for a container"),
+    BadFile(
+      "a container and strip", container("", "strip: 1"), at: "6:8", says: "no meaning for a container"),
+    BadFile(
+      "neither a container nor a program", replacing("exec: bin/agent", "strip: 0"), at: "1:1",
+      says: "lacks the key \"exec\"", "the program's path inside the release"),
+    BadFile("unknown key of a container", container("volume: []"), at: "5:13", says: "did you mean volumes?"),
+    BadFile("a container as text", with("container: demo"), at: "6:12", says: "must be a mapping"),
+    BadFile(
+      "an image by tag", container("image: registry.example/demo:2"), at: "5:20", says: "has no digest"),
+    BadFile(
+      "an image by tag and digest", container("image: 'registry.example/demo:2@sha256:\(digest)'"),
+      at: "5:20",
+      says: "without the tag"),
+    BadFile(
+      "an image without registry", container("image: demo@sha256:\(digest)"), at: "5:20",
+      says: "must be named"),
+    BadFile(
+      "an image with a short digest", container("image: registry.example/demo@sha256:abcd"), at: "5:20",
+      says: "64 hexadecimal digits"),
+    BadFile(
+      "an image with an option", container("image: '--privileged registry.example/demo@sha256:\(digest)'"),
+      at: "5:20",
+      says: "no image by digest"),
+    BadFile("volumes as text", container("volumes: /var/lib/demo"), at: "5:22", says: "must be a list"),
+    BadFile(
+      "a volume without target", container("volumes: [/var/lib/demo]"), at: "5:23", says: "SOURCE:TARGET"),
+    BadFile(
+      "a volume with options", container("volumes: ['/var/lib/demo:/d:ro,Z']"), at: "5:23",
+      says: "is no volume"),
+    BadFile(
+      "the host's files", container("volumes: ['/:/host:ro']"), at: "5:23", says: "no plain absolute path"),
+    BadFile(
+      "the host's settings", container("volumes: ['/etc:/host:ro']"), at: "5:23", says: "not the agent's own"),
+    BadFile(
+      "Podman's socket", container("volumes: ['/run/podman/podman.sock:/s']"), at: "5:23",
+      says: "not the agent's own"),
+    BadFile(
+      "another agent's folder", container("volumes: ['/var/lib/demo2:/d']"), at: "5:23",
+      says: "not the agent's own"),
+    BadFile(
+      "a way out", container("volumes: ['/var/lib/demo/../x:/d']"), at: "5:23", says: "no plain absolute path"
+    ),
+    BadFile(
+      "certificates to write", container("volumes: ['/etc/ssl/certs:/d']"), at: "5:23", says: "lacks :ro"),
+    BadFile(
+      "a volume over /proc", container("volumes: ['/var/lib/demo:/proc/x']"), at: "5:23",
+      says: "/proc of its own"),
+    BadFile(
+      "one target twice", container("volumes: ['/var/lib/demo:/d', '/run/demo:/d']"), at: "5:42",
+      says: "place of its own"),
+    BadFile("memory without unit", container("memory: 512"), at: "5:21", says: "with its unit"),
+    BadFile("read_only as text", container("read_only: no"), at: "5:24", says: "write false"),
   ]
 
   package static let texts = [

@@ -37,11 +37,12 @@ class Fleet:
         self.hosts = [Host(folder, self.network, number) for number in range(1, entry.hosts + 1)]
 
     @classmethod
-    def up(cls, folder: Path, hosts: int, prefix: str | None = None, owner: int | None = None) -> Fleet:
+    def up(cls, folder: Path, hosts: int, prefix: str | None = None, owner: int | None = None,
+           containers: bool = False) -> Fleet:
         """Boot a fleet and wait until every host is ready; on failure nothing is left.
 
         `owner` is the process that the fleet lives for (default: this one): once it is gone,
-        `sweep` tears the fleet down. 0 keeps it until `down`.
+        `sweep` tears the fleet down. 0 keeps it until `down`. Hosts with `containers` have Podman.
         """
         preconditions.require()
         if not 1 <= hosts <= network.MOST_HOSTS:
@@ -49,11 +50,11 @@ class Fleet:
         folder = folder.absolute()
         if not re.fullmatch(r"[\w./+-]+", str(folder)):
             raise FleetError(f"{folder}: mount options can't hold such a path; letters, digits and . / + - _ only")
-        system = base.ensure_base()
+        system = base.ensure_base(containers)
         entry = registry.claim(folder, hosts, prefix, os.getpid() if owner is None else owner)
         fleet = cls(folder, entry)
         try:
-            fleet._make(system)
+            fleet._make(system, containers)
         except BaseException:
             fleet.down()
             raise
@@ -76,7 +77,7 @@ class Fleet:
     ) -> None:
         self.down()
 
-    def _make(self, system: Path) -> None:
+    def _make(self, system: Path, containers: bool) -> None:
         if self.folder.exists() and any(self.folder.iterdir()):
             raise FleetError(f"{self.folder}: is not empty; a fleet wants a folder of its own")
         (self.folder / "hosts").mkdir(parents=True)
@@ -86,7 +87,7 @@ class Fleet:
         authorized = clientfiles.make_keys(self.folder)
         names = clientfiles.hosts_file(self.hosts)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            keys = list(pool.map(lambda host: host.prepare(system, authorized, names), self.hosts))
+            keys = list(pool.map(lambda host: host.prepare(system, authorized, names, containers), self.hosts))
         clientfiles.write_known_hosts(self.folder, self.hosts, keys)
         clientfiles.write_inventories(self.folder, self.hosts)
         for host in self.hosts:
@@ -179,7 +180,7 @@ def _deaf_to_signals() -> Iterator[None]:
 
 def _up(arguments: argparse.Namespace) -> int:
     owner = 0 if arguments.keep else arguments.owner or os.getppid()
-    fleet = Fleet.up(Path(arguments.dir), arguments.hosts, arguments.prefix, owner)
+    fleet = Fleet.up(Path(arguments.dir), arguments.hosts, arguments.prefix, owner, arguments.containers)
     if arguments.json:
         print(json.dumps(fleet.describe()))
     else:
@@ -248,6 +249,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--prefix", help="what names of links and namespaces begin with (default: one that is free)")
     up.add_argument("--owner", type=int, help="process the fleet lives for, see sweep (default: the caller)")
     up.add_argument("--keep", action="store_true", help="no owner: stays until down")
+    up.add_argument("--containers", action="store_true", help="hosts that can run containers, with Podman")
     up.add_argument("--json", action="store_true", help="print fleet.json")
     verb("down", _down, "tear a fleet down; no error when there is none", folder=True)
     verb("sweep", _sweep, "tear down all fleets whose owner is gone")

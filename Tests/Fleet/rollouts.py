@@ -332,6 +332,7 @@ class RolloutTest(unittest.TestCase):
 
     hosts = 2
     login = "root"
+    containers = False
     site: Site
     fleet: Fleet
     _agents = 0
@@ -344,7 +345,7 @@ class RolloutTest(unittest.TestCase):
         temporary = tempfile.TemporaryDirectory(prefix="rollout-test-")
         cls.addClassCleanup(temporary.cleanup)
         folder = Path(temporary.name)
-        cls.fleet = Fleet.up(folder / "fleet", cls.hosts)
+        cls.fleet = Fleet.up(folder / "fleet", cls.hosts, containers=cls.containers)
         cls.addClassCleanup(cls.fleet.down)
         cls.site = Site(cls.fleet, folder, all_archives(), cls.login)
         cls.addClassCleanup(cls._judge)

@@ -48,9 +48,9 @@ struct StoreFixture {
   let store: ReleaseStore
   let agent: AgentName
 
-  init(root: String? = nil) throws {
+  init(root: String? = nil, images: any Images = PretendImages()) throws {
     folder = try TemporaryFolder()
-    store = ReleaseStore(root: root ?? "\(folder.path)/store")
+    store = ReleaseStore(root: root ?? "\(folder.path)/store", images: images)
     agent = try #require(AgentName("demo"))
   }
 

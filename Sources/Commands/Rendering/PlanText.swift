@@ -32,7 +32,11 @@ struct PlanText {
     ]
     for archive in plan.release.archives {
       let fits = archive.architecture.isEmpty ? "any architecture" : archive.architecture
-      lines.append(fact("archive", "\(archive.path), \(Words.bytes(archive.bytes)), \(fits)"))
+      if let image = plan.agent.container?.image {
+        lines.append(fact("image", "\(image.name), fetched by each host"))
+      } else {
+        lines.append(fact("archive", "\(archive.path), \(Words.bytes(archive.bytes)), \(fits)"))
+      }
       lines.append(fact("", "sha256 \(archive.digest.hex)"))
     }
     lines.append(

@@ -23,9 +23,9 @@ struct PlanOptions: ParsableArguments {
   @Option(
     parsing: .singleValue,
     help: ArgumentHelp(
-      "The release's archive (.tar, .tar.gz, .tar.xz, .tar.zst); once per architecture.",
+      "The release's archive (.tar, .tar.gz, .tar.xz, .tar.zst); once per architecture. None where the agent file names an image in a registry.",
       valueName: "[ARCH=]FILE"))
-  var archive: [String]
+  var archive: [String] = []
 
   @Option(help: ArgumentHelp("The archive's digest: another one is refused.", valueName: "HEX"))
   var sha256: String?
@@ -84,6 +84,7 @@ struct PlanBuilder {
     {
       problems.append(error.description)
     }
+    if let agent { archives = self.archives(archives, of: agent, &problems) }
     if let agent, !agent.concurrent {
       problems.append(
         "\(options.agent): concurrent: false is not possible yet: old and new run side by side in every strategy there is"
@@ -107,6 +108,21 @@ struct PlanBuilder {
     }
     return freeze(
       id(agent.name, version), agent, policy, Release(version: version, archives: archives), hosts)
+  }
+
+  /// What the release consists of: the archives that were named, or the image in a registry.
+  private func archives(
+    _ named: [ReleaseArchive], of agent: AgentDefinition, _ problems: inout [String]
+  ) -> [ReleaseArchive] {
+    guard let image = agent.container?.image else {
+      if options.archive.isEmpty { problems.append("--archive FILE is missing: it is what hosts are to run") }
+      return named
+    }
+    if !options.archive.isEmpty {
+      problems.append(
+        "--archive: \(options.agent) names the image \(image), which hosts fetch; remove one of the two")
+    }
+    return [ReleaseArchive(image: image)]
   }
 
   private func freeze(

@@ -51,7 +51,10 @@ package enum SystemFacts {
   }
 
   /// Whether a user of this name, or of this number, exists.
-  package static func userExists(_ user: String) -> Bool {
+  package static func userExists(_ user: String) -> Bool { self.user(user) != nil }
+
+  /// The number of a user of this name, or of this number, and of its group; nil where there is none.
+  static func user(_ user: String) -> (id: UInt32, group: UInt32)? {
     var entry = passwd()
     var result: UnsafeMutablePointer<passwd>?
     var size = 4096
@@ -63,10 +66,10 @@ package enum SystemFacts {
         } else {
           getpwnam_r(user, &entry, &buffer, buffer.count, &result)
         }
-      if error != ERANGE { return error == 0 && result != nil }
+      if error != ERANGE { return error == 0 && result != nil ? (entry.pw_uid, entry.pw_gid) : nil }
       size *= 4
     }
-    return false
+    return nil
   }
 
   private static func text<Characters>(of field: Characters) -> String {

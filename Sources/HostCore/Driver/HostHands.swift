@@ -66,7 +66,8 @@ package final class HostHands: Hands {
     case .empty(let slot):
       try units(setup).empty(slot)
       try store.unlink(setup.name, slot)
-    case .start(let side, let within): return try start(side, within, setup)
+      try removeContainer(setup.name, slot)
+    case .start(let side, let within): return try start(side, within, record)
     case .stop(let side, let wait): try stop(side, wait, setup)
     case .measure(let release): return .have(try store.have(release.manifest))
     case .unpack(let release): try store.finish(release.manifest)
@@ -176,19 +177,22 @@ extension HostHands {
   }
 
   private func write(_ slot: Slot, _ release: IdentifiedRelease, _ setup: AgentSetup) throws(HostFailure) {
-    let text = try SlotText(
-      release.manifest, in: slot, setup: setup, root: store.path(setup.name, slot), program: files.program,
-      environmentFile: "\(files.settings(of: setup.name))/\(slot.rawValue).env")
-    guard SystemFacts.userExists(release.manifest.user) else {
+    guard let user = SystemFacts.user(release.manifest.user) else {
       throw HostFailure(
         .invalid, "there is no user \(release.manifest.user) on this host",
         hint: "make it, or name another one in the agent file")
     }
+    let text = try SlotText(
+      release.manifest, in: slot, setup: setup, root: store.path(setup.name, slot), program: files.program,
+      environmentFile: "\(files.settings(of: setup.name))/\(slot.rawValue).env",
+      image: try container(release.manifest, user))
     try store.link(setup.name, slot, to: release.manifest)
     try units(setup).write(text)
   }
 
-  private func start(_ side: Side, _ within: Span, _ setup: AgentSetup) throws(HostFailure) -> EffectOutcome {
+  private func start(_ side: Side, _ within: Span, _ record: AgentRecord) throws(HostFailure) -> EffectOutcome
+  {
+    let setup = record.setup
     guard let name = setup.unit(of: side) else {
       throw HostFailure(.notFound, "no unit is known for \(side.rawValue)")
     }
@@ -196,6 +200,12 @@ extension HostHands {
     try begin(name, Deadline(in: waits ? within : .seconds(1)))
     let status = try waits ? settled(name, side.slot.map { setup.slots[$0] }) : unit(name)
     if waits, !status.isActive, isShuttingDown() { throw .hostIsShuttingDown }
+    // Of a candidate alone: what rescues must not depend on one more thing.
+    if waits, status.isActive, record.owner != side, record.retained != side, let slot = side.slot,
+      let release = record[slot]?.release.manifest
+    {
+      try checkImage(release, slot)
+    }
     return .unit(status, lastLines: status.isActive ? [] : lastLines(name, invocation: status.invocation))
   }
 

@@ -5,9 +5,14 @@ import RolloutModel
 /// `ROOT/AGENT/incoming/`. A release is there whole or not at all. Callers hold the agent's lock.
 package struct ReleaseStore: Sendable {
   private let root: String
+  /// The images of releases that are containers.
+  let images: any Images
 
   /// A store below a folder, which need not exist yet.
-  package init(root: String = "/opt/switchyard") { self.root = root }
+  package init(root: String = "/opt/switchyard", images: any Images = PodmanImages()) {
+    self.root = root
+    self.images = images
+  }
 
   /// The folder of an agent's slot, a link to the release in it.
   package func path(_ agent: AgentName, _ slot: Slot) -> String { "\(root)/\(agent.text)/\(slot.rawValue)" }
@@ -33,7 +38,8 @@ package struct ReleaseStore: Sendable {
         "\(root)/\(release.agent)/releases/\(release.storeName) was not unpacked from the archive \(release.archive)",
         hint: "give the release another version, or remove that folder when no slot uses it")
     }
-    return true
+    guard release.container != nil else { return true }
+    return try hasImage(release)
   }
 
   /// Bytes of the release's archive that need not be sent: all of them where it is in the store already.
@@ -90,7 +96,9 @@ package struct ReleaseStore: Sendable {
     }
     let limit = Deadline(in: deadline)
     do throws(HostFailure) {
-      let archive = try verified(release, name, in: incoming)
+      // An image that is fetched comes by another way, and Podman holds it to its digest.
+      let isFetched = release.container?.image != nil
+      let archive = isFetched ? nil : try verified(release, name, in: incoming)
       try unpack(release, archive, limit)
     } catch {
       // Given up for want of time, it may be tried again without sending the archive again.
@@ -123,6 +131,7 @@ package struct ReleaseStore: Sendable {
   /// Removes all that the store has of an agent.
   package func remove(_ agent: AgentName) throws(HostFailure) {
     guard access(root, F_OK) == 0 else { return }
+    try collectImages(agent, keeping: [], fetched: try fetchedImages(agent, but: []))
     try FileTree.remove(agent.text, in: try FileTree.openFolder(root))
   }
 
@@ -135,6 +144,7 @@ package struct ReleaseStore: Sendable {
         kept.append(String(target.dropFirst("releases/".count)))
       }
     }
+    let fetched = try fetchedImages(agent, but: kept)
     if let releases = try folder(agent, "releases") {
       let wanted = kept + kept.map { ".\($0).digest" }
       for name in try FileTree.names(in: releases) where !wanted.contains(name) {
@@ -147,10 +157,24 @@ package struct ReleaseStore: Sendable {
         try FileTree.remove(name, in: incoming)
       }
     }
+    try collectImages(agent, keeping: kept, fetched: fetched)
   }
 }
 
 extension ReleaseStore {
+  /// All that the store has of an agent.
+  func agentPath(_ agent: AgentName) -> String { "\(root)/\(agent.text)" }
+
+  /// The images that were fetched for other releases than these.
+  private func fetchedImages(_ agent: AgentName, but kept: [String]) throws(HostFailure) -> [Digest] {
+    guard hasImages(agent), let releases = try folder(agent, "releases") else { return [] }
+    var fetched: [Digest] = []
+    for name in try FileTree.names(in: releases) where !kept.contains(name) {
+      if let image = try fetchedImage(agent, name) { fetched.append(image) }
+    }
+    return fetched
+  }
+
   /// The folders that are made for an agent, inner ones first.
   func folders(of agent: AgentName) -> [String] {
     let own = "\(root)/\(agent.text)"
@@ -201,7 +225,7 @@ extension ReleaseStore {
   }
 
   private func unpack(
-    _ release: ReleaseManifest, _ archive: Descriptor, _ deadline: Deadline
+    _ release: ReleaseManifest, _ archive: Descriptor?, _ deadline: Deadline
   ) throws(HostFailure) {
     let releases = try FileTree.makeFolder("\(root)/\(release.agent.text)/releases")
     let temporary = ".\(release.storeName).new"
@@ -210,12 +234,13 @@ extension ReleaseStore {
       guard mkdirat(releases.number, temporary, 0o700) == 0,
         let tree = try FileTree.openFolder(temporary, in: releases)
       else { throw systemFailure("making \(root)/\(release.agent)/releases/\(temporary)") }
-      var unpacker = Unpacker(root: tree, strip: release.strip)
-      try unpacker.unpack(try reader(of: archive, release, deadline))
-      try checkProgram(release, in: tree)
+      try fill(
+        tree, at: "\(agentPath(release.agent))/releases/\(temporary)", with: release, archive, deadline)
       guard fchmod(tree.number, 0o755) == 0 else { throw systemFailure("unpacking \(release.storeName)") }
       try FileTree.sync(tree, what: "writing the release to disk")
       try FileTree.write(Array(release.archive.hex.utf8), to: digestName(release), in: releases)
+      // It is there only where its image was cleaned away by somebody.
+      if release.container != nil { try FileTree.remove(release.storeName, in: releases) }
       try FileTree.rename(temporary, to: release.storeName, in: releases)
     } catch {
       try FileTree.remove(temporary, in: releases)
@@ -223,9 +248,27 @@ extension ReleaseStore {
     }
   }
 
-  private func reader(
+  private func fill(
+    _ tree: Descriptor, at path: String, with release: ReleaseManifest, _ archive: Descriptor?,
+    _ deadline: Deadline
+  ) throws(HostFailure) {
+    guard release.container == nil else {
+      let packed = archive.map {
+        (file: $0, path: "\(agentPath(release.agent))/incoming/\(partName(release))")
+      }
+      return try takeIn(release, packed, into: tree, at: path, deadline)
+    }
+    guard let archive else { throw HostFailure(.invalid, "a release that is no image needs an archive") }
+    let (source, _) = try source(of: archive, release, deadline)
+    var unpacker = Unpacker(root: tree, strip: release.strip)
+    try unpacker.unpack(TarReader(BoundedReader(source, limit: sizeLimit(release))))
+    try checkProgram(release, in: tree)
+  }
+
+  /// The archive without its packing, and whether it has none.
+  func source(
     of archive: Descriptor, _ release: ReleaseManifest, _ deadline: Deadline
-  ) throws(HostFailure) -> TarReader {
+  ) throws(HostFailure) -> (source: any ByteSource, isPlain: Bool) {
     let magic =
       try readOnce(archive.number, limit: ArchiveFormat.magicLength, what: "reading the archive") ?? []
     guard lseek(archive.number, 0, SEEK_SET) == 0 else { throw systemFailure("reading the archive") }
@@ -234,15 +277,14 @@ extension ReleaseStore {
         .archiveRefused, "the archive of \(release.agent) \(release.version) is no tar archive",
         hint: "packed as .tar, .tar.gz, .tar.xz or .tar.zst it would be understood")
     }
-    let source: any ByteSource =
-      if let argv = format.decompressor {
-        try DecompressedSource(argv, of: archive, deadline: deadline)
-      } else {
-        FileSource(archive)
-      }
-    // Programs shrink to a third or a tenth; what grows more than this is a bomb, however big the disk.
+    guard let argv = format.decompressor else { return (FileSource(archive), true) }
+    return (try DecompressedSource(argv, of: archive, deadline: deadline), false)
+  }
+
+  /// Programs shrink to a third or a tenth; what grows more than this is a bomb, however big the disk.
+  func sizeLimit(_ release: ReleaseManifest) -> Int64 {
     let (bound, over) = release.archiveBytes.multipliedReportingOverflow(by: 200)
-    return TarReader(BoundedReader(source, limit: min(max(over ? .max : bound, 512 << 20), 64 << 30)))
+    return min(max(over ? .max : bound, 512 << 20), 64 << 30)
   }
 
   /// The program that the unit is to run must be there; links inside the release may lead to it.

@@ -3,12 +3,18 @@ import RolloutModel
 /// What a release may say, checked again on the host: it ends in root's unit files, whoever sent it.
 enum ReleaseRules {
   static func check(_ manifest: ReleaseManifest) throws(HostFailure) {
-    try checkPath(manifest.exec)
+    if let container = manifest.container {
+      try check(container, manifest)
+    } else {
+      try checkPath(manifest.exec)
+    }
     try checkUser(manifest.user)
     guard (0...16).contains(manifest.strip) else {
       throw bad("strip \(manifest.strip) is not one of 0 to 16")
     }
-    guard manifest.archiveBytes > 0 else { throw bad("the archive has no bytes") }
+    guard manifest.archiveBytes > 0 || manifest.container?.image != nil else {
+      throw bad("the archive has no bytes")
+    }
     guard manifest.args.count <= 256 else { throw bad("more than 256 arguments") }
     for argument in manifest.args { try checkText(argument, "an argument", newlines: true) }
     guard manifest.environment.count <= 256 else { throw bad("more than 256 variables") }
@@ -32,6 +38,26 @@ enum ReleaseRules {
     scalar.isASCII
       && (scalar.properties.isAlphabetic || scalar.properties.numericType != nil
         || "-_.:".unicodeScalars.contains(scalar))
+  }
+
+  private static func check(
+    _ container: ContainerDefinition, _ manifest: ReleaseManifest
+  ) throws(HostFailure) {
+    guard manifest.exec.isEmpty, manifest.strip == 0, manifest.unitTemplate == nil else {
+      throw bad("a container has neither exec nor strip nor unit")
+    }
+    if let image = container.image {
+      guard image.digest == manifest.archive, manifest.archiveBytes == 0 else {
+        throw bad("the image \(image) is another than the release's, \(manifest.archive.short)")
+      }
+    }
+    guard container.volumes.count <= 32 else { throw bad("more than 32 volumes") }
+    for volume in container.volumes {
+      if let complaint = volume.complaint(for: manifest.agent) {
+        throw bad("the volume \(escapedForTerminal(volume.description)): \(escapedForTerminal(complaint))")
+      }
+    }
+    guard container.memory.map({ $0 > 0 }) ?? true else { throw bad("memory is not above 0") }
   }
 
   private static func checkPath(_ path: String) throws(HostFailure) {

@@ -61,6 +61,41 @@ package enum ShippedUnits {
 
     """
 
+  /// The unit of a slot whose release runs as a container, placeholders not yet filled in.
+  package static let container = """
+    # The unit of an agent's slot whose release runs as a container under Podman. Switchyard fills in what stands in double braces
+    # and writes the result to /etc/systemd/system/AGENT-SLOT.service; environment and image, and what is done when the unit
+    # ends, come from AGENT-SLOT.service.d/50-switchyard.conf beside it.
+    # To change a directive on a host: systemctl edit AGENT-SLOT.
+    [Unit]
+    # Without the version: text that stays the same from release to release spares systemd a reload with each upgrade.
+    Description={{ agent }} ({{ slot }} slot)
+    After=network.target
+    RequiresMountsFor=/run/containers
+    # Neither slot is enabled: switchyard-restore.service starts at boot what must run.
+    StartLimitIntervalSec=0
+
+    [Service]
+    # Podman starts the container and goes; what stays, and ends as the container ends, is its monitor, which tells systemd so.
+    Type=notify
+    NotifyAccess=all
+    ExecStart={{ exec }}
+    Restart=always
+    RestartSec=1s
+    # The monitor passes SIGTERM on to the container; after this time all that is left is killed.
+    TimeoutStopSec=60s
+    KillMode=mixed
+    # A container that ends on that signal has ended well.
+    SuccessExitStatus=143
+    # Monitor and container are in groups of their own below the unit's, so that none of them outlives it.
+    Delegate=yes
+    UMask=0027
+    {{ memory }}
+    # What confines the agent is the container: its own files, no capabilities, Podman's filter of system calls. The sandbox of
+    # other agents' units would confine Podman, which needs root's rights to set that up.
+
+    """
+
   /// What puts agents in order at boot.
   package static let restore = """
     # Puts every agent in order at boot: starts its live side, sends traffic there, undoes a flip that nobody confirmed.

@@ -16,12 +16,16 @@ PACKAGES = (
     "systemd", "systemd-sysv", "dbus", "openssh-server", "openssh-sftp-server", "iproute2", "nftables",
     "python3", "curl", "ca-certificates", "haproxy", "procps", "sudo",
 )
+# What hosts that run containers have besides. With crun in place of runc, Podman would need a capability (CAP_SYS_RESOURCE) that
+# the machine itself may not have.
+CONTAINER_PACKAGES = ("podman", "runc")
 # Units that slow a boot down, or wake up in the middle of a test, and that no test is about.
 MASKED = (
     "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer",
     "systemd-tmpfiles-clean.timer", "console-getty.service", "getty.target", "systemd-logind.service",
     "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service", "e2scrub_reap.service",
 )
+CONTAINER_MASKED = ("podman-auto-update.timer", "podman-auto-update.service", "podman.socket", "podman-restart.service")
 DISABLED = ("haproxy.service", "nftables.service")
 SSHD = """\
 # Many connections at once from one place are what a fleet test does.
@@ -43,47 +47,49 @@ def cache_folder() -> Path:
     return Path(cache) / "switchyard"
 
 
-def base_folder() -> Path:
+def base_folder(containers: bool = False) -> Path:
     """The folder of the base that this recipe makes, whether it exists or not."""
-    recipe = "\n".join((SUITE, *PACKAGES, *MASKED, *DISABLED, SSHD, JOURNALD, SUDOERS, RECIPE))
+    more = (*CONTAINER_PACKAGES, *CONTAINER_MASKED) if containers else ()
+    recipe = "\n".join((SUITE, *PACKAGES, *MASKED, *DISABLED, SSHD, JOURNALD, SUDOERS, RECIPE, *more))
     return cache_folder() / f"fleet-base-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
 
 
-def ensure_base() -> Path:
+def ensure_base(containers: bool = False) -> Path:
     """The base's folder, made first when it isn't there; one maker at a time."""
-    base = base_folder()
+    base = base_folder(containers)
     if base.is_dir():
         return base
     base.parent.mkdir(parents=True, exist_ok=True)
     with open(base.parent / "fleet-base.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not base.is_dir():
-            _make(base)
+            _make(base, containers)
     return base
 
 
-def _make(base: Path) -> None:
+def _make(base: Path, containers: bool) -> None:
     partial = base.with_name(base.name + ".partial")
     if partial.exists():
         shutil.rmtree(partial)
     print(f"fleet: making the base system in {base} (once; about half a minute)", file=sys.stderr)
+    packages = (*PACKAGES, *CONTAINER_PACKAGES) if containers else PACKAGES
     try:
-        run(["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}",
+        run(["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(packages)}",
              SUITE, str(partial)], timeout=900)
-        _configure(partial)
+        _configure(partial, (*MASKED, *CONTAINER_MASKED) if containers else MASKED)
         partial.rename(base)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
 
 
-def _configure(root: Path) -> None:
+def _configure(root: Path, masked: tuple[str, ...]) -> None:
     """Turn a plain Debian into a test host; what differs from host to host comes later."""
     run(["chroot", str(root), "useradd", "--create-home", "--shell", "/bin/bash", "ops"])
     for user in ("root", "ops"):
         # Without PAM, sshd refuses accounts whose password field begins with `!`.
         run(["chroot", str(root), "usermod", "--password", "*", user])
-    for unit in MASKED:
+    for unit in masked:
         link = root / "etc/systemd/system" / unit
         link.unlink(missing_ok=True)
         link.symlink_to("/dev/null")

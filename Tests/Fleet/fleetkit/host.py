@@ -44,12 +44,14 @@ class Host:
         self.disk = self.folder / "disk"
         self.root = self.folder / "root"
         self.console = self.folder / "console.log"
+        # Podman keeps its images on the host's disk itself: an overlay can't lie on another one.
+        self.containers = self.disk / "containers"
         self._ready: socket.socket | None = None
         self._nspawn: subprocess.Popen[bytes] | None = None
 
     # Disk
 
-    def prepare(self, base: Path, authorized_keys: str, hosts_file: str) -> list[str]:
+    def prepare(self, base: Path, authorized_keys: str, hosts_file: str, containers: bool = False) -> list[str]:
         """Make the disk and what is the host's own on it; returns the public host keys."""
         self.disk.mkdir(parents=True)
         self.root.mkdir()
@@ -57,6 +59,8 @@ class Host:
         run(["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE},mode=755", f"fleet-{self.machine}", str(self.disk)])
         (self.disk / "upper").mkdir()
         (self.disk / "work").mkdir()
+        if containers:
+            self.containers.mkdir()
         layers = f"lowerdir={base},upperdir={self.disk / 'upper'},workdir={self.disk / 'work'}"
         run(["mount", "-t", "overlay", "-o", layers, f"fleet-{self.machine}", str(self.root)])
         etc = self.root / "etc"
@@ -118,14 +122,23 @@ class Host:
             sys.executable, "-I", "-S", str(LAUNCHER), *map(str, groups), "--",
             "systemd-nspawn", "--quiet", f"--directory={self.root}", f"--machine={self.machine}",
             f"--hostname={self.name}", "--boot", "--register=no", "--keep-unit", "--link-journal=no",
-            "--resolv-conf=off", "--timezone=off", "--capability=CAP_NET_ADMIN,CAP_NET_RAW",
+            "--resolv-conf=off", "--timezone=off", *self._rights(),
             f"--network-namespace-path={NAMESPACES / self.machine}", "--notify-ready=yes", "--console=pipe",
         ]
         with open(self.console, "ab") as console:
             self._nspawn = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
-                env=dict(tool_environment(), NOTIFY_SOCKET="@" + address),
+                # Podman needs control groups of version 2, as hosts have them; the machine's own may be mixed.
+                env=dict(tool_environment(), NOTIFY_SOCKET="@" + address,
+                         **({"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"} if self.containers.exists() else {})),
             )
+
+    def _rights(self) -> list[str]:
+        """What nspawn allows the host beyond its own defaults."""
+        if not self.containers.exists():
+            return ["--capability=CAP_NET_ADMIN,CAP_NET_RAW"]
+        # A host that starts containers does to them what nspawn does to the host.
+        return ["--capability=all", "--system-call-filter=@keyring bpf", f"--bind={self.containers}:/var/lib/containers"]
 
     def is_ready(self) -> bool:
         """True once systemd has reported that booting is done and sshd greets."""
