@@ -115,7 +115,9 @@ enum Golden010 {
         .staged, .started(bootID: "boot", invocation: "unit"), .gatePassed(Moment(milliseconds: 1234)),
         .flipped,
         .proven, .confirmed, .soaked(samples: 30), .promoted, .restored, .retained, .cancelled,
-      ] + standings.map { .standing($0) } + failures.map { .failed($0) }
+      ] + standings.map { .standing($0) } + failures.map { .failed($0) } + [
+        .standing(.undoneByOrder(reason: "rolled back elsewhere"))
+      ]
     let events: [RolloutEvent] =
       [.started, .resumed(controller: "6f9619ff-8b86-d011-b42d-00c04fc964ff")]
       + verbs.map { .order(Order($0, reason: "because", by: "ops@desk")) }
@@ -136,7 +138,6 @@ enum Golden010 {
     .untouched, .candidateRuns(bootID: "boot", invocation: "unit"), .armed,
     .confirmed(bootID: "boot", invocation: "unit"), .promoted,
     .undone(unconfirmed: true, reason: "no confirm"),
-    .undoneByOrder(reason: "rolled back elsewhere"),
     .quarantined(reason: "the old side does not answer"),
   ]
 

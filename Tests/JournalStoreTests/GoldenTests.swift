@@ -18,7 +18,7 @@ struct Golden: Sendable, CustomTestStringConvertible {
     Golden(
       version: "0.1.0",
       heads: [
-        "e14fcffdd2fa92044794f37a9a930301c4aa6b8622a5c021702c8683c8a65a8c",
+        "bf7927e997d605e4e1f15c36020d8a9565dd789760df818e62fc82c72a87f17c",
         "362621b99185a33b945d2b54cc6dc882fe1ce72755ccc0e39b36666f40bc5f0d",
         "4a60882d0c188d0011f1a03fd541be3328664c3d4f5d3528225e8997bb39c80c",
       ],

@@ -49,8 +49,8 @@ struct JournalTests {
         all.output == """
           rollout none-3: 1 record, 1 to 1, whole
           rollout command-2: 1 record, 1 to 1, whole
-          rollout everything-1: 66 records, 1 to 66, whole
-          \(folder.path("state")): 3 rollouts, 68 records: whole
+          rollout everything-1: 67 records, 1 to 67, whole
+          \(folder.path("state")): 3 rollouts, 69 records: whole
 
           """)
       let one = try await run(["verify", "none-3"], in: folder)
@@ -63,9 +63,9 @@ struct JournalTests {
     try await Folder.with { folder in
       let outcome = try await run(["verify"], in: folder, changing: damage(words))
       #expect(outcome.code == 1)
-      #expect(outcome.output.contains("rollout everything-1: 66 records, 1 to 66, 65 readable, damaged\n"))
+      #expect(outcome.output.contains("rollout everything-1: 67 records, 1 to 67, 66 readable, damaged\n"))
       #expect(outcome.output.contains("\n  record 30: its hash does not fit\n"))
-      #expect(outcome.output.hasSuffix("3 rollouts, 68 records: damaged\n"))
+      #expect(outcome.output.hasSuffix("3 rollouts, 69 records: damaged\n"))
       #expect(
         outcome.errors.contains("restore it from a backup") && outcome.errors.contains("journal export"))
     }
@@ -100,7 +100,7 @@ struct JournalTests {
       let report = try JSONDecoder().decode(Report.self, from: Data(outcome.output.utf8))
       #expect(!report.whole && report.damage.isEmpty && report.rollouts.map(\.id).first == "none-3")
       let rollout = try #require(report.rollouts.last)
-      #expect(rollout.records == 66 && rollout.readable == 65 && rollout.first == 1 && rollout.last == 66)
+      #expect(rollout.records == 67 && rollout.readable == 66 && rollout.first == 1 && rollout.last == 67)
       #expect(!rollout.whole && rollout.damage.isEmpty)
       #expect(rollout.damaged.map(\.sequence) == [30] && rollout.damaged.map(\.through) == [30])
       #expect(rollout.damaged.allSatisfy { !$0.why.isEmpty && !$0.hint.isEmpty })
@@ -117,7 +117,7 @@ struct JournalTests {
       #expect(
         whole.output.hasPrefix(
           "1  2026-11-23T23:00:00Z planned: demo 2.0.0-rc.1+x86 to 2 hosts by ops@desk\n"))
-      #expect(whole.output.contains("\n43  2026-11-23T23:00:42Z h1.example: preflight begins\n"))
+      #expect(whole.output.contains("\n44  2026-11-23T23:00:43Z h1.example: preflight begins\n"))
       let damaged = try await run(["show", "everything-1"], in: folder, changing: damage(words))
       #expect(damaged.code == 1 && damaged.errors.contains("restore it from a backup"))
       let lines = whole.output.split(separator: "\n")
@@ -132,10 +132,10 @@ struct JournalTests {
   @Test("A part of the records, which names its hosts all the same")
   func showPart() async throws {
     try await Folder.with { folder in
-      let outcome = try await run(["show", "everything-1", "--after", "42", "--limit", "2"], in: folder)
+      let outcome = try await run(["show", "everything-1", "--after", "43", "--limit", "2"], in: folder)
       let lines = outcome.output.split(separator: "\n")
       #expect(outcome.code == 0 && lines.count == 2)
-      #expect(lines.first == "43  2026-11-23T23:00:42Z h1.example: preflight begins")
+      #expect(lines.first == "44  2026-11-23T23:00:43Z h1.example: preflight begins")
       for words in [
         ["--after", "-1"], ["--limit", "0"], ["--limit", "x"], ["--after", "99999999999999999999"],
       ] {
@@ -152,7 +152,7 @@ struct JournalTests {
         ["show", "everything-1"], in: folder, changing: damage("the disk was full"))
       #expect(outcome.code == 1)
       #expect(outcome.output.hasPrefix("1  damaged: its hash does not fit\n"))
-      #expect(outcome.output.contains("\n43  2026-11-23T23:00:42Z the host at place 0: preflight begins\n"))
+      #expect(outcome.output.contains("\n44  2026-11-23T23:00:43Z the host at place 0: preflight begins\n"))
     }
   }
 
@@ -162,7 +162,7 @@ struct JournalTests {
       let outcome = try await run(
         ["show", "everything-1", "--output", "json"], in: folder, changing: damage(words))
       let lines = outcome.output.split(separator: "\n")
-      #expect(outcome.code == 1 && lines.count == 66)
+      #expect(outcome.code == 1 && lines.count == 67)
       #expect(lines[29] == #"{"damaged":"its hash does not fit","sequence":30}"#)
       #expect(lines[1].hasPrefix(#"{"entry":{"event":"#) && lines[1].contains(#""sequence":2,"version":1"#))
     }
@@ -202,7 +202,7 @@ struct JournalTests {
       let golden = String(decoding: try Self.golden("records.jsonl"), as: UTF8.self).split(separator: "\n")
         .dropFirst(2)
       let lines = outcome.output.split(separator: "\n")
-      #expect(outcome.code == 1 && lines.count == 66)
+      #expect(outcome.code == 1 && lines.count == 67)
       #expect(lines[29].hasPrefix(#"{"damaged":"its hash does not fit","hash":""#))
       #expect(zip(lines, golden).enumerated().allSatisfy { $0.offset == 29 || $0.element.0 == $0.element.1 })
     }
@@ -226,7 +226,7 @@ struct JournalTests {
       try folder.write(changed, to: "changed.jsonl")
       let good = try await Program.run(
         [folder.path("check.py"), folder.path("whole.jsonl")], of: "/usr/bin/python3", in: folder)
-      #expect(good.code == 0 && good.output == "68 records, every hash fits\n", "\(good)")
+      #expect(good.code == 0 && good.output == "69 records, every hash fits\n", "\(good)")
       let bad = try await Program.run(
         [folder.path("check.py"), folder.path("changed.jsonl")], of: "/usr/bin/python3", in: folder)
       #expect(bad.code == 1 && bad.errors.contains("everything-1: record 30"), "\(bad)")
