@@ -10,20 +10,6 @@ import Synchronization
 /// An authority, and a host with an agent, as far as a push sees them.
 final class Site: Doors, HostChannel, CertificateLook, Prober, Sendable {
   private struct Contents {
-    /// The agent shows the authority's own certificate so far.
-    func showsOwn(_ der: [UInt8]) { contents.withLock { $0.served = der } }
-
-    /// What the agent says of the revocation list that it has read.
-    var list: JSONScalar {
-      get { contents.withLock { $0.list } }
-      set { contents.withLock { $0.list = newValue } }
-    }
-
-    func sample(_ request: ProbeRequest) async -> Sample {
-      let isSo = request.probe.expect.json.first?.value == list
-      return Sample(outcome: isSo ? .healthy : .unhealthy("revocation_list is another"), took: .zero)
-    }
-
     var asked: [String] = []
     var served: [UInt8] = [1]
     var before: [UInt8] = [1]
@@ -67,6 +53,9 @@ final class Site: Doors, HostChannel, CertificateLook, Prober, Sendable {
     CredentialPush(
       doors: self, look: self, prober: self, time: clock, port: 7440, within: .seconds(5), care: care)
   }
+
+  /// The agent shows the authority's own certificate so far.
+  func showsOwn(_ der: [UInt8]) { contents.withLock { $0.served = der } }
 
   /// What the agent says of the revocation list that it has read.
   var list: JSONScalar {
