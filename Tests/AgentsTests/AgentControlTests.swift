@@ -100,7 +100,11 @@ final class Steered: Doors, HostChannel, CertificateLook, Sendable {
       }
       return (contents.isGone, next)
     }
-    if isGone { throw DoorError(orders == 1 && !answersClients ? .unreachable : .lost, "it is gone") }
+    if isGone {
+      // The order itself was heard; whoever asks afterwards finds nobody.
+      if case .service(let order) = request, order.action != .status { throw DoorError(.lost, "it is gone") }
+      throw DoorError(answersClients ? .lost : .unreachable, "nobody is there")
+    }
     switch request {
     case .observe:
       let unit = next ?? .active("")

@@ -57,6 +57,9 @@ final class Site: Doors, HostChannel, CertificateLook, Prober, Sendable {
       doors: self, look: self, prober: self, time: clock, port: 7440, within: .seconds(5), care: care)
   }
 
+  /// The agent shows the authority's own certificate so far.
+  func showsOwn(_ der: [UInt8]) { contents.withLock { $0.served = der } }
+
   /// What the agent says of the revocation list that it has read.
   var list: JSONScalar {
     get { contents.withLock { $0.list } }
