@@ -61,8 +61,8 @@ package enum BadAgents {
     BadFile(
       "a container and a program", with("container: {}"), at: "3:7", says: "no meaning for a container"),
     BadFile(
-      "a container and a unit", container("", "unit: none.service"), at: "6:7", says: "No such file",
-      "no meaning for a container"),
+      "a container and a unit", container("", "unit: none.service"), at: "6:7",
+      says: "no meaning for a container"),
     BadFile(
       "a container and strip", container("", "strip: 1"), at: "6:8", says: "no meaning for a container"),
     BadFile(
@@ -111,7 +111,7 @@ package enum BadAgents {
       "a volume over /proc", container("volumes: ['/var/lib/demo:/proc/x']"), at: "5:23",
       says: "/proc of its own"),
     BadFile(
-      "one target twice", container("volumes: ['/var/lib/demo:/d', '/run/demo:/d']"), at: "5:42",
+      "one target twice", container("volumes: ['/var/lib/demo:/d', '/run/demo:/d']"), at: "5:43",
       says: "place of its own"),
     BadFile("memory without unit", container("memory: 512"), at: "5:21", says: "with its unit"),
     BadFile("read_only as text", container("read_only: no"), at: "5:24", says: "write false"),

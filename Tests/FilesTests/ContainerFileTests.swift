@@ -56,7 +56,7 @@ struct ContainerFileTests {
     #expect(
       agent.dependencies == [
         .command(argv: ["podman", "--version"], version: VersionBound(">=4.3")),
-        .file(path: "/sys/fs/cgroup/cgroup.controllers"), .portFree(port: 9),
+        .file(path: "/sys/fs/cgroup/cgroup.controllers"), .portFree(9),
       ])
   }
 

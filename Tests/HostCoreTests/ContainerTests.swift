@@ -192,7 +192,11 @@ extension HostTests {
         #expect(try fixture.store.image(of: release) == digest)
         #expect(try fixture.store.have(release) == Int64(archive.count))
         try fixture.store.link(fixture.agent, .blue, to: release)
-        #expect(fixture.folder.listing("store/demo/releases/\(release.storeName)") == ["image"])
+        #expect(
+          try FileTree.names(
+            in: FileTree.openFolder("\(fixture.folder.path)/store/demo/releases/\(release.storeName)")) == [
+              "image"
+            ])
       }
       #expect(images.named.count == 2)
       #expect(images.loaded.map(\.form) == [.oci, .oci])
@@ -267,7 +271,7 @@ extension HostTests {
       #expect(try fixture.store.contains(second))
       try fixture.store.collectGarbage(fixture.agent, keeping: [])
       #expect(Set(images.named.keys) == [foreign] && fixture.remains.isEmpty)
-      #expect(fixture.folder.listing("store/demo").sorted() == ["incoming", "releases"])
+      #expect(fixture.folder.listing("store/demo") == ["store/demo/incoming", "store/demo/releases"])
     }
 
     @Test("an image is fetched where the release names one, and goes with the agent where it came for it")

@@ -41,9 +41,27 @@ extension HostHands {
     }
   }
 
-  /// Throws where the running container is of another image than the one that was staged.
-  func checkImage(_ release: ReleaseManifest, _ slot: Slot) throws(HostFailure) {
-    guard release.container != nil else { return }
+  /// The slot's unit once its container was found to be of the staged image; throws where it is of another one. A container that
+  /// has ended in the meantime can't be asked: then the unit's end is what there is to tell.
+  func checkImage(
+    _ release: ReleaseManifest, _ slot: Slot, _ started: UnitStatus
+  ) throws(HostFailure) -> UnitStatus {
+    guard release.container != nil else { return started }
+    do throws(HostFailure) { try compareImage(release, slot) } catch {
+      let limit = Deadline(in: .seconds(2))
+      while !limit.passed {
+        let now = try unit(started.unit)
+        guard now.isActive, now.invocation == started.invocation, now.restarts == started.restarts else {
+          return now
+        }
+        usleep(50_000)
+      }
+      throw error
+    }
+    return started
+  }
+
+  private func compareImage(_ release: ReleaseManifest, _ slot: Slot) throws(HostFailure) {
     let staged = try store.image(of: release)
     let name = ContainerText.name(release.agent, slot)
     let said = try Podman.done(

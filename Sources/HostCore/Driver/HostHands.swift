@@ -203,13 +203,13 @@ extension HostHands {
     }
     let waits = within > .zero
     try begin(name, Deadline(in: waits ? within : .seconds(1)))
-    let status = try waits ? settled(name, side.slot.map { setup.slots[$0] }) : unit(name)
+    var status = try waits ? settled(name, side.slot.map { setup.slots[$0] }) : unit(name)
     if waits, !status.isActive, isShuttingDown() { throw .hostIsShuttingDown }
     // Of a candidate alone: what rescues must not depend on one more thing.
     if waits, status.isActive, record.owner != side, record.retained != side, let slot = side.slot,
       let release = record[slot]?.release.manifest
     {
-      try checkImage(release, slot)
+      status = try checkImage(release, slot, status)
     }
     return .unit(status, lastLines: status.isActive ? [] : lastLines(name, invocation: status.invocation))
   }
