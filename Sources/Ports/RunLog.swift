@@ -2,7 +2,7 @@
 public enum RunLogSource: String, Hashable, Sendable, Codable, CaseIterable {
   /// What the rollout decided and what came of it, as in the journal.
   case rollout
-  /// What a step is doing on a host.
+  /// What a step is doing on a host, and what the playbook that prepares it did there.
   case step
   /// What probes have shown, and what is waited for.
   case gate
@@ -12,8 +12,6 @@ public enum RunLogSource: String, Hashable, Sendable, Codable, CaseIterable {
   case rpc
   /// What a unit on the host has logged.
   case unit
-  /// What a playbook's tasks did.
-  case playbook
 }
 
 /// A line of a run's log.

@@ -41,9 +41,6 @@ final class Site: Doors, HostChannel, CertificateLook, Prober, Sendable {
     _ = try? FileManager.default.removeItem(atPath: String(folder.dropLast("/authority".count)))
   }
 
-  /// The agent shows the authority's own certificate so far.
-  func showsOwn(_ der: [UInt8]) { contents.withLock { $0.served = der } }
-
   var authority: Authority { Authority(directory: folder, time: clock) }
 
   func credentials() throws -> AgentCredentials {

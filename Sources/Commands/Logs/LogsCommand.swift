@@ -8,12 +8,12 @@ struct LogsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "logs",
     abstract:
-      "Print a run's log: what went to hosts, what probes saw, what units and playbooks said, in one order.",
+      "Print a run's log: what went to hosts, what probes saw, what units said, in one order.",
     discussion:
-      "A run is a rollout or a playbook's run. What was decided is in the journal: `switchyard rollout logs`."
+      "What decides is the journal, which `switchyard rollout logs` prints."
   )
 
-  @Argument(help: "The run; the newest rollout where none is given.")
+  @Argument(help: "The rollout; the newest one where none is given.")
   var run: String?
 
   @OptionGroup var state: StateOptions
@@ -24,7 +24,7 @@ struct LogsCommand: AsyncParsableCommand {
 
   @Option(
     parsing: .singleValue,
-    help: "Only lines of this kind, several times for several: rollout, step, gate, ssh, rpc, unit, playbook."
+    help: "Only lines of this kind, several times for several: rollout, step, gate, ssh, rpc, unit."
   )
   var source: [RunLogSource] = []
 

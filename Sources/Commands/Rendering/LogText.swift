@@ -16,7 +16,7 @@ enum LogText {
     switch source {
     case .rollout: .active
     case .gate: .good
-    case .unit, .playbook: .warning
+    case .unit: .warning
     case .step, .ssh, .rpc: .faint
     }
   }
