@@ -68,6 +68,7 @@ public actor RolloutController {
   private var queue = StepQueue()
   private var notes: [String?]
   private let logs: [HostLog]
+  private let preparer: BoundedPreparer?
   private var lastTold: (RolloutState, String)?
   private var wavesTold: [WaveSnapshot.State]
   private var fault: JournalError?
@@ -92,6 +93,7 @@ public actor RolloutController {
     sessions = engine.plan.hosts.map { _ in nil }
     works = engine.plan.hosts.map { _ in nil }
     notes = engine.plan.hosts.map { _ in nil }
+    preparer = world.preparer.map(BoundedPreparer.init)
     logs = engine.plan.hosts.map { HostLog(world.log, host: $0.name, time: world.time) }
     wavesTold = engine.plan.waves.map { _ in .pending }
   }
@@ -274,7 +276,7 @@ public actor RolloutController {
     let source: RunLogSource = job.step.isWaiting ? .gate : .step
     let runner = StepRunner(
       plan: plan, releases: releases, session: session(host), known: job.known, prober: world.prober,
-      preparer: world.preparer, time: world.time,
+      preparer: preparer, time: world.time,
       note: { [weak self] text in
         log.note(source, text)
         // A note is for people only: one that comes late is dropped with the host's step.

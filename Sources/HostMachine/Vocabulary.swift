@@ -29,7 +29,7 @@ public enum AgentOrder: Hashable, Sendable {
   case retain(LeaseKey, Retention)
   /// A person rolls back.
   case rollback(reason: String, takeOver: Bool)
-  /// A person lifts the quarantine, accepts the present owner and forgets refused releases.
+  /// A person lifts the quarantine, accepts the present owner and forgets refused releases and the floor.
   case clear
   /// Remove all that is ours.
   case forget(force: Bool)

@@ -135,7 +135,8 @@ final class WriterLock: Sendable {
   /// Whether nobody holds it.
   static func isFree(_ path: String) -> Bool {
     let file = open(path, O_RDWR | O_CLOEXEC)
-    guard file >= 0 else { return true }
+    // One that can't be looked at may be held.
+    guard file >= 0 else { return errno == ENOENT }
     defer { close(file) }
     guard flock(file, LOCK_EX | LOCK_NB) == 0 else { return false }
     flock(file, LOCK_UN)

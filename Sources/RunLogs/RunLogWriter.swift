@@ -74,9 +74,10 @@ public final class RunLogWriter: RunLog {
     while true {
       let (bytes, dropped) = state.withLock { state in
         defer {
+          // Whoever writes next begins anew only once this has found nothing more.
+          state.isWriting = !state.waiting.isEmpty
           state.waiting = []
           state.dropped = 0
-          if state.waiting.isEmpty { state.isWriting = false }
         }
         return (state.waiting, state.dropped)
       }
