@@ -85,7 +85,7 @@ struct HostsRollbackVerb: AsyncParsableCommand {
 
 struct HostsClearVerb: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "clear", abstract: "Lift quarantines and forget refused releases; needs --reason.")
+    commandName: "clear", abstract: "Lift quarantines, forget refused releases and floors; needs --reason.")
   @OptionGroup var options: InventoryOptions
   @OptionGroup var why: ReasonOptions
   @OptionGroup var output: OutputOptions
@@ -95,7 +95,7 @@ struct HostsClearVerb: AsyncParsableCommand {
 
   func run() async throws {
     guard !why.reason.isEmpty else {
-      throw CommandError.invalid("clear needs --reason TEXT, which the host keeps")
+      throw CommandError.invalid("clear needs --reason TEXT")
     }
     let hosts = try await HostFleet.load(options)
     let definition = try HostFleet.agent(agent)
