@@ -22,6 +22,7 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
@@ -101,7 +102,7 @@ let package = Package(
       "AgentRPC",
       [
         "EventLoop", "HostProtocol", "Ports", "RolloutModel", "SSHTransport", nioCore, nioHTTP1, nioPosix,
-        nioSSL,
+        nioSSL, nioTLS,
       ]),
     module("Agents", ["Certificates", "HostProtocol", "HostSteps", "Ports", "RolloutModel", crypto]),
     module("HostCore", ["HostMachine", "HostProtocol", "RolloutModel", "SystemdBus", crypto]),
