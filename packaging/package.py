@@ -58,11 +58,12 @@ def agent_unit() -> str:
             + "\n[Install]\nWantedBy=multi-user.target\n")
 
 
-def host_unit() -> str:
-    text = (ROOT / "units/switchyard-host@.service").read_text(encoding="utf-8")
+def host_unit(name: str) -> str:
+    """A unit that runs the host program, which a package has elsewhere."""
+    text = (ROOT / "units" / name).read_text(encoding="utf-8")
     old = "/opt/switchyard/bin/switchyard-host"
     if old not in text:
-        raise SystemExit(f"package: the host program's unit has no {old} any more")
+        raise SystemExit(f"package: {name} has no {old} any more")
     return text.replace(old, HOST_PROGRAM)
 
 
@@ -81,8 +82,9 @@ def fill(tree: Path, programs: Path, version: str) -> None:
     for name, path in (("switchyard-agent", "/usr/bin/switchyard-agent"), ("switchyard-host", HOST_PROGRAM)):
         put(tree, path, (programs / name).read_bytes(), 0o755)
     put(tree, "/lib/systemd/system/switchyard-agent.service", agent_unit())
-    put(tree, "/lib/systemd/system/switchyard-host@.service", host_unit())
-    put(tree, "/lib/systemd/system/switchyard-host.socket", (ROOT / "units/switchyard-host.socket").read_bytes())
+    for door in ("switchyard-host", "switchyard-playbook"):
+        put(tree, f"/lib/systemd/system/{door}@.service", host_unit(f"{door}@.service"))
+        put(tree, f"/lib/systemd/system/{door}.socket", (ROOT / f"units/{door}.socket").read_bytes())
     put(tree, "/etc/default/switchyard-agent", (HERE / "default").read_bytes())
     put(tree, "/etc/switchyard-agent/agent.yml", (HERE / "agent.yml").read_bytes())
     documents = "/usr/share/doc/switchyard-agent"

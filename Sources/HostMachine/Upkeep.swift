@@ -59,7 +59,7 @@ extension HostMachine {
       let left = clock.left(at: now)
       if left.installed == .zero {
         step = .housekeeping(.retire(retained))
-        guard let slot = retained.slot else { return [.stop(retained, wait: true)] }
+        guard let slot = retained.slot else { return [.disable(retained), .stop(retained, wait: true)] }
         return [.claim(slot), .stop(retained, wait: true), .empty(slot)]
       }
       if left.running == .zero, !clock.stopped {
@@ -126,7 +126,7 @@ extension HostMachine {
   private mutating func noteBoot() -> [HostEffect] {
     let now = now
     guard record?.bootID != now.bootID else { return [] }
-    return change { $0.bootID = now.bootID }
+    return change { $0.noteBoot(now.bootID) }
   }
 
   mutating func woke(
@@ -144,7 +144,7 @@ extension HostMachine {
           isUnconfirmed: true))
     }
     func note(_ record: inout AgentRecord) {
-      record.bootID = now.bootID
+      record.noteBoot(now.bootID)
       if let slot = side.slot {
         record[slot]?.bootID = now.bootID
         record[slot]?.invocation = unit.invocation
@@ -214,5 +214,13 @@ extension HostMachine {
       effects += [.claim(slot), .stop(Side(slot), wait: true), .empty(slot)]
     }
     return end(.done, after: effects + [.removeAll, .removeState])
+  }
+}
+
+extension AgentRecord {
+  /// In a new boot a kept side that was adopted runs again, as long as it is kept: what was stopped is to be stopped once more.
+  fileprivate mutating func noteBoot(_ now: String) {
+    if bootID != now, retained == .adopted { retention?.stopped = false }
+    bootID = now
   }
 }

@@ -83,6 +83,8 @@ public enum HostEffect: Hashable, Sendable {
   case start(Side, within: Span)
   /// Stop a side's unit.
   case stop(Side, wait: Bool)
+  /// Have a side's unit not started at boot any more; a slot's never is.
+  case disable(Side)
   /// Tell how many bytes of the release's archive are here.
   case measure(IdentifiedRelease)
   /// Verify, unpack and make visible.

@@ -127,6 +127,13 @@ extension Shape where Value == String {
       do throws(FileProblems) {
         let file = path.hasPrefix("/") ? path : folder + path
         let text = try SourceText(BoundedFile.read(path: file), file: file)
+        let limit = AgentDefinition.longestUnit
+        guard text.string.utf8.count <= limit else {
+          diagnostics.report(
+            node.place, "the unit \(quoted(path)) is longer than \(limit / 1024) KiB, which no host takes",
+            "name a service unit's file")
+          return nil
+        }
         guard text.lines.contains("[Service]") else {
           diagnostics.report(
             node.place, "the unit \(quoted(path)) has no [Service] section", "name a service unit's file")

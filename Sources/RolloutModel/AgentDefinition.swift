@@ -24,6 +24,8 @@ public struct AgentDefinition: Hashable, Sendable, Codable {
   public var concurrent: Bool
   /// The text of the unit to render per slot; nil for the default one.
   public var unitTemplate: String?
+  /// The most bytes of such a text. A unit file has some thousands.
+  public static let longestUnit = 64 * 1024
   /// An agent installed by other means that is the first live side.
   public var adopt: Adoption?
   /// The default gate's probes; never empty.

@@ -21,15 +21,14 @@ extension DoorError {
   /// The host program could not be started, although it is there.
   init(unstarted output: RemoteOutput, program: HostProgram, target: SSHTarget) {
     let complaint = output.complaint
+    let allowed = "\(program.remotePath) of its home (sha256:\(program.digest))"
     let hint: String
     if complaint.contains("sudo"), complaint.contains("not found") {
       hint = "install sudo on the host, or connect as root"
     } else if complaint.contains("password is required") || complaint.contains("terminal is required") {
-      hint =
-        "let \(target.user) run ~\(target.user)/\(program.remotePath) with NOPASSWD in sudoers, or connect as root"
+      hint = "let \(target.user) run \(allowed) with NOPASSWD in sudoers, or connect as root"
     } else if complaint.contains("not allowed") || complaint.contains("not in the sudoers") {
-      hint =
-        "let \(target.user) run ~\(target.user)/\(program.remotePath) as root in sudoers, or connect as root"
+      hint = "let \(target.user) run \(allowed) as root in sudoers, or connect as root"
     } else if complaint.contains("GLIBC") || complaint.contains("shared libraries") {
       hint =
         "the host needs glibc 2.35 or later (Debian 12, Ubuntu 22.04), libsystemd.so.0 and libstdc++.so.6"

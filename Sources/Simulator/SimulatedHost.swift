@@ -154,7 +154,7 @@ final class SimulatedHost {
     case .persist(let record): persist(record)
     case .installProgram, .collectGarbage: break
     case .observe: return .observed(observation)
-    case .claim: break
+    case .claim, .disable: break
     case .requireFreePort(let slot):
       if world.strikes(.portTaken) { throw HostFailure(.portTaken, "port of \(slot.rawValue) is taken") }
     case .write(let slot, let release):

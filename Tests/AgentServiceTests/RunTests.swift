@@ -52,6 +52,7 @@ struct RunTests {
     try await with { agent in
       let sent = try await Self.command(agent, "quick", id: Self.id, ["-D", "-"])
       #expect(sent.body.lowercased().contains("run-id: \(Self.id)"))
+      #expect(try await agent.curl("/v1/runs/\(Self.id)/log", ["--head"]).status == 200)
       let log = try await agent.curl("/v1/runs/\(Self.id)/log")
       #expect(log.status == 200)
       let lines = try log.body.split(separator: "\n").map {

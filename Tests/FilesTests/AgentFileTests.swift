@@ -219,6 +219,10 @@ struct AgentFileTests {
       #expect(
         try #require(error).description.contains(
           "agent.yml:6:7: the unit \"units/agent.service\": the invisible"))
+      try write(
+        "[Service]\n" + String(repeating: "# more\n", count: 10_000), to: folder + "/units/agent.service")
+      let long = #expect(throws: FileProblems.self) { try AgentFile.load(path: folder + "/agent.yml") }
+      #expect(try #require(long).description.contains("longer than 64 KiB, which no host takes"))
     }
   }
 

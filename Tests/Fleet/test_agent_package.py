@@ -69,6 +69,20 @@ class AgentPackage(OwnAgentTest):
         said = self.site.on_host("h1", "systemd-analyze", "security", "--no-pager", "switchyard-agent.service", "switchyard-host@1.service")
         self.assertIn("switchyard-agent.service", said)
 
+        # Stopped on purpose, an upgrade leaves it so.
+        self.site.on_host("h1", "systemctl", "disable", "--now", "switchyard-agent.service")
+        self.dpkg("--install", self.package("0.1.2"))
+        self.assertEqual(self.state("switchyard-agent.service", "switchyard-host.socket"), ["inactive", "active"])
+        said = self.site.on_host("h1", "systemctl", "is-enabled", "switchyard-agent.service")
+        self.assertEqual(said.strip(), "disabled")
+
+        # Slots live by the package's socket.
+        self.put("h1", "/etc/systemd/system/switchyard-agent-blue.service", b"[Service]\nExecStart=/bin/true\n")
+        self.site.on_host("h1", "dpkg", "--remove", "switchyard-agent")
+        self.assertIn("Status: install ok installed", self.dpkg("--status", "switchyard-agent"))
+        self.assertEqual(self.state("switchyard-host.socket"), ["active"])
+        self.site.on_host("h1", "rm", "/etc/systemd/system/switchyard-agent-blue.service")
+
         self.dpkg("--remove", "switchyard-agent")
         self.assertEqual(self.state("switchyard-agent.service", "switchyard-host.socket"), ["inactive", "inactive"])
         self.assertEqual(self.site.on_host("h1", "find", "/etc/switchyard-agent", "-name", "agent.yml"), "/etc/switchyard-agent/agent.yml\n")

@@ -19,6 +19,7 @@ struct PretendHost {
   var blue = Unit()
   var green = Unit()
   var adopted = Unit(active: true, invocation: "adopted-1")
+  var adoptedAtBoot = true
   var traffic: Side?
   var timer: Moment?
   /// What is wrong with the traffic rules.
@@ -105,6 +106,7 @@ struct PretendHost {
       }
       if side == disk?.retained, disk?.retention == nil { wrongs.append("stopped \(side), which is kept") }
       self[side].active = false
+    case .disable(.adopted): adoptedAtBoot = false
     case .write(let slot, let release): written[slot] = release.digest
     case .empty(let slot): written[slot] = nil
     case .measure: return .have(0)
@@ -143,7 +145,7 @@ struct PretendHost {
     traffic = nil
     blue.active = false
     green.active = false
-    adopted.active = true
+    adopted.active = adoptedAtBoot
     pass(.seconds(5))
   }
 

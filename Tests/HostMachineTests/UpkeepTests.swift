@@ -117,6 +117,33 @@ import Testing
     #expect(host.adopted.active)
   }
 
+  @Test(
+    "An adopted agent that is kept is stopped in each boot, and comes up in none once it is not kept any more"
+  )
+  func anAdoptedAgentGoes() {
+    var host = PretendHost()
+    host.traffic = .adopted
+    _ = host.run(Orders.acquire(adopt: Adoption(unit: "old.service", port: 8400)))
+    _ = host.run(Orders.start(.blue, Orders.first))
+    _ = host.run(Orders.flip("f", from: .adopted, to: .blue, on: host))
+    _ = host.run(.confirm(Orders.key, flip: "f"))
+    _ = host.run(.promote(Orders.key, flip: "f"))
+    _ = host.run(.retain(Orders.key, Retention(running: .zero, installed: .seconds(3600))))
+    host.pass(.seconds(31))
+    _ = host.run(.tick)
+    #expect(!host.adopted.active && host.disk?.retained == .adopted)
+    host.reboot()
+    #expect(host.adopted.active)
+    _ = host.run(.boot)
+    #expect(!host.adopted.active && host.disk?.retained == .adopted)
+    host.pass(.seconds(3700))
+    _ = host.run(.tick)
+    #expect(host.disk?.retained == nil)
+    host.reboot()
+    #expect(!host.adopted.active)
+    #expect(host.wrongs == [])
+  }
+
   @Test("systemd may begin anew without the kernel: units are gone, the boot is the same")
   func aRestoreStartsTheOwnerInTheSameBootToo() {
     for phase in [FlipPhase.armed, .confirmed, .promoted] {

@@ -98,6 +98,10 @@ struct Responder: Sendable {
       } else {
         try await writer.write(response: head, body: ResponseBody(byteBuffer: buffer))
       }
+    case .streamed(let stream) where request.method == .head:
+      // Nobody wants what it would have been written from.
+      stream.abandon()
+      try await writer.writeResponse(head)
     case .streamed(let stream):
       let timer = stream.limit.map { Self.close(channel, after: $0) }
       defer { timer?.cancel() }

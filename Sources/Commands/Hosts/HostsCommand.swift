@@ -18,7 +18,13 @@ struct HostsListVerb: AsyncParsableCommand {
   @OptionGroup var options: InventoryOptions
   @OptionGroup var output: OutputOptions
 
+  @Option(
+    help: ArgumentHelp(
+      "An agent file, which is held to its rules; `check` looks for the agent.", valueName: "FILE"))
+  var agent: String?
+
   func run() async throws {
+    _ = try agent.map(HostFleet.agent)
     let hosts = try await HostFleet.load(options)
     if output.isJSON {
       try Output.json(hosts)

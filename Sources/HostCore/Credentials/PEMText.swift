@@ -22,7 +22,7 @@ enum PEMText {
   static let authority = Rule(
     what: "the authority's file", labels: ["CERTIFICATE"], count: 1...8, limit: CredentialFiles.smallLimit)
   static let list = Rule(
-    what: "the revocation list", labels: ["X509 CRL"], count: 1...8, limit: CredentialFiles.listLimit)
+    what: "the revocation list", labels: ["X509 CRL"], count: 1...1, limit: CredentialFiles.listLimit)
 
   /// Throws where the text is not what the rule says. The message quotes nothing of it.
   static func check(_ text: String, _ rule: Rule) throws(HostFailure) {

@@ -69,6 +69,7 @@ package final class HostHands: Hands {
       try removeContainer(setup.name, slot)
     case .start(let side, let within): return try start(side, within, record)
     case .stop(let side, let wait): try stop(side, wait, setup)
+    case .disable(let side): try disable(side, setup)
     case .measure(let release): return .have(try store.have(release.manifest))
     case .unpack(let release): try store.finish(release.manifest)
     case .collectGarbage(let keeping):
@@ -254,6 +255,15 @@ extension HostHands {
     if case .failed(let why) = result {
       if isShuttingDown() { throw .hostIsShuttingDown }
       throw HostFailure(.unitFailed, "stopping \(name): the job ended as \(escapedForTerminal(why))")
+    }
+  }
+
+  private func disable(_ side: Side, _ setup: AgentSetup) throws(HostFailure) {
+    guard side == .adopted, let name = setup.unit(of: side) else { return }
+    let bus = try bus()
+    try asking("disabling \(name)") { () throws(BusError) in
+      try bus.disable([name])
+      try bus.reload()
     }
   }
 

@@ -20,8 +20,9 @@ enum ReleaseRules {
     guard manifest.environment.count <= 256 else { throw bad("more than 256 variables") }
     for variable in manifest.environment { try checkVariable(variable) }
     if let template = manifest.unitTemplate {
-      guard template.utf8.count <= 64 * 1024 else { throw bad("the unit is longer than 64 KiB") }
-      try checkText(template, "the unit", newlines: true, limit: 64 * 1024)
+      let limit = AgentDefinition.longestUnit
+      guard template.utf8.count <= limit else { throw bad("the unit is longer than \(limit / 1024) KiB") }
+      try checkText(template, "the unit", newlines: true, limit: limit)
     }
   }
 
