@@ -149,7 +149,7 @@ let package = Package(
       name: "switchyard-host", dependencies: ["HostCore"], exclude: ["README.md"],
       swiftSettings: strict),
     .executableTarget(
-      name: "switchyard-agent", dependencies: ["AgentService", "Certificates", asn1, x509],
+      name: "switchyard-agent", dependencies: ["AgentService", "Certificates"],
       exclude: ["README.md"], swiftSettings: strict),
     .executableTarget(
       name: "simulate", dependencies: ["JournalStore", "RolloutModel", "Simulator", argumentParser],

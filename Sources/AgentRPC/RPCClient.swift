@@ -14,10 +14,12 @@ struct RPCClient: Sendable {
   let loop: HomeLoop
   private let context: NIOSSLContext
   private let token: RPCToken?
+  private let isRevoked: RevokedAgents?
 
   /// Reads the settings' files, which are short.
-  init(_ settings: RPCSettings, loop: HomeLoop) throws(DoorError) {
+  init(_ settings: RPCSettings, isRevoked: RevokedAgents?, loop: HomeLoop) throws(DoorError) {
     self.settings = settings
+    self.isRevoked = isRevoked
     self.loop = loop
     func read<Value>(_ what: String, _ path: String, _ body: () throws -> Value) throws(DoorError) -> Value {
       do { return try body() } catch {
@@ -32,16 +34,20 @@ struct RPCClient: Sendable {
       try read("the authority", settings.authority) {
         try NIOSSLCertificate.fromPEMFile(settings.authority)
       })
-    tls.certificateChain = try read("our certificate", settings.certificate) {
-      try NIOSSLCertificate.fromPEMFile(settings.certificate).map { .certificate($0) }
+    func identity() throws(DoorError) -> NIOSSLContext {
+      tls.certificateChain = try read("our certificate", settings.certificate) {
+        try NIOSSLCertificate.fromPEMFile(settings.certificate).map { .certificate($0) }
+      }
+      tls.privateKey = .privateKey(
+        try read("our certificate's key", settings.key) {
+          try NIOSSLPrivateKey(file: settings.key, format: .pem)
+        })
+      return try read("our certificate", settings.certificate) { [tls] in
+        try NIOSSLContext(configuration: tls)
+      }
     }
-    tls.privateKey = .privateKey(
-      try read("our certificate's key", settings.key) {
-        try NIOSSLPrivateKey(file: settings.key, format: .pem)
-      })
-    context = try read("our certificate", settings.certificate) { [tls] in
-      try NIOSSLContext(configuration: tls)
-    }
+    // Between two files that are just being renewed they don't fit: then both are read again.
+    do throws(DoorError) { context = try identity() } catch { context = try identity() }
     token = try settings.token.map { path throws(DoorError) in try RPCToken(file: path) }
     group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
   }
@@ -171,11 +177,12 @@ struct RPCClient: Sendable {
       .channelOption(.socketOption(.so_keepalive), value: 1)
       .connect(host: address, port: settings.port).get()
     try dialed.keep(channel)
-    return try await eventLoop.submit { [context] in
+    return try await eventLoop.submit { [context, isRevoked] in
       let pipeline = channel.pipeline.syncOperations
       // The name, or where there is none the address, must be among those of the certificate.
       try pipeline.addHandler(
         NIOSSLClientHandler(context: context, serverHostname: isNumeric ? nil : address))
+      if let isRevoked { try pipeline.addHandler(RevocationGate(isRevoked)) }
       try pipeline.addHandler(HTTPRequestEncoder())
       try pipeline.addHandler(ByteToMessageHandler(HTTPResponseDecoder()))
       try pipeline.addHandler(DuplexRequest(head, answer))
@@ -198,7 +205,8 @@ struct RPCClient: Sendable {
   /// A connection that merely ends is no lack of trust.
   private static func isDistrust(_ error: any Error) -> Bool {
     if case .uncleanShutdown? = error as? NIOSSLError { return false }
-    return error is NIOSSLError || error is NIOSSLExtraError || error is BoringSSLError
+    return error is AgentRevoked || error is NIOSSLError || error is NIOSSLExtraError
+      || error is BoringSSLError
   }
 
   private static func words(for error: any Error) -> String {

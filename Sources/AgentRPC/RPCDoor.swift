@@ -17,9 +17,12 @@ public final class RPCDoor: Doors {
   private let folder: String
   private let contents = Mutex(Contents())
 
-  /// A door with these settings, whose files are read now. Its sockets lie in `folder`, which is the caller's own.
-  public init(_ settings: RPCSettings, loop: EventLoop, folder: String) throws(DoorError) {
-    client = try RPCClient(settings, loop: loop)
+  /// A door with these settings, whose files are read now. Its sockets lie in `folder`, which is the caller's own. Agents of which
+  /// `isRevoked` is true are told nothing.
+  public init(
+    _ settings: RPCSettings, isRevoked: RevokedAgents? = nil, loop: EventLoop, folder: String
+  ) throws(DoorError) {
+    client = try RPCClient(settings, isRevoked: isRevoked, loop: loop)
     pool = BlockingPool(threads: 4)
     self.folder = folder
   }

@@ -1,4 +1,5 @@
 import EventLoop
+import Glibc
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -37,6 +38,24 @@ public final class TLSLook: CertificateLook {
       throw DoorError(
         .unreachable, "\(Self.place(route)): no agent shows a certificate: \(words)",
         hint: "see whether the agent runs there and the port is open")
+    }
+  }
+
+  /// Through a tunnel it can't be told from a way that is closed.
+  public func isClosed(at route: ProbeRoute, within limit: Duration) async -> Bool {
+    guard case .direct(let address, let port) = route else { return false }
+    let wait = TimeAmount.nanoseconds(limit.components.seconds * 1_000_000_000)
+    do {
+      let channel = try await ClientBootstrap(group: group).connectTimeout(wait).connect(
+        host: address, port: port
+      ).get()
+      channel.close(promise: nil)
+      return false
+    } catch let error as NIOConnectionError {
+      return !error.connectionErrors.isEmpty
+        && error.connectionErrors.allSatisfy { ($0.error as? IOError)?.errnoCode == ECONNREFUSED }
+    } catch {
+      return (error as? IOError)?.errnoCode == ECONNREFUSED
     }
   }
 

@@ -25,6 +25,7 @@ public struct RevocationList: Hashable, Sendable {
   /// What is revoked, in the list's order.
   public let entries: [Entry]
   private let serials: Set<CertificateSerial>
+  private let issuer: DistinguishedName
 
   /// Reads a list in PEM or DER and checks that this authority signed it.
   public init(_ bytes: [UInt8], issuedBy authority: Certificate) throws(AuthorityError) {
@@ -38,11 +39,41 @@ public struct RevocationList: Hashable, Sendable {
         "the revocation list is not one in DER: some bytes are missing or changed",
         hint: "fetch it from its authority again")
     }
+    issuer = body.issuer
     number = body.number
     thisUpdate = body.thisUpdate
     nextUpdate = body.nextUpdate
     entries = body.entries
     serials = Set(body.entries.map(\.serial))
+  }
+
+  /// Reads a list in PEM or DER and checks that one of the certificates in an authority's file, which is PEM, has signed it.
+  public init(_ bytes: [UInt8], authorityFile file: [UInt8]) throws(AuthorityError) {
+    let documents: [PEMDocument]
+    do { documents = try PEMDocument.parseMultiple(pemString: String(decoding: file, as: UTF8.self)) } catch {
+      throw .damaged("the authority's file is no PEM", hint: "fetch it from the authority again")
+    }
+    var failure = AuthorityError.damaged(
+      "the authority's file has no certificate to check the revocation list with",
+      hint: "fetch it from the authority again")
+    for document in documents {
+      do throws(AuthorityError) {
+        // What is no certificate has signed nothing.
+        guard let authority = try? Certificate(derEncoded: document.derBytes) else { continue }
+        try self.init(bytes, issuedBy: authority)
+        return
+      } catch {
+        failure = error
+      }
+    }
+    throw failure
+  }
+
+  /// Whether this certificate, in DER, is revoked. One that can't be read, or has a number that none may have, is none of a good one.
+  public func revokes(_ der: [UInt8]) -> Bool {
+    guard let certificate = try? Certificate(derEncoded: der), let serial = CertificateSerial(certificate)
+    else { return true }
+    return certificate.issuer == issuer && serials.contains(serial)
   }
 
   /// Whether the certificate with this serial number is revoked.

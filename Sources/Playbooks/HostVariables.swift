@@ -82,9 +82,22 @@ struct HostVariables: Sendable {
     own[host] != nil || groups.values.contains { $0.hosts?.contains(host) ?? false }
   }
 
-  /// An inventory of these hosts alone, for Ansible; `connection` adds to a host's variables, and replaces some.
+  /// The groups that hosts are in, also by way of others.
+  private func groups(over hosts: Set<String>) -> Set<String> {
+    var found = Set(groups.filter { !hosts.isDisjoint(with: $0.value.hosts ?? []) }.keys)
+    while true {
+      let outer = groups.filter {
+        !found.contains($0.key) && !found.isDisjoint(with: $0.value.children ?? [])
+      }
+      if outer.isEmpty { return found }
+      found.formUnion(outer.keys)
+    }
+  }
+
+  /// An inventory of these hosts alone, for Ansible, with their own variables and those of their groups; `connection` adds to a host's variables, and replaces some.
   func inventory(of hosts: [Host], connection: (Host) -> [String: PlaybookValue]) -> String {
     let names = Set(hosts.map(\.name))
+    let theirs = groups(over: names)
     let all = hosts.map { host in
       (
         host.name,
@@ -102,7 +115,8 @@ struct HostVariables: Sendable {
       if !inner.isEmpty {
         content["children"] = .map(Dictionary(inner.map { ($0, .map([:])) }, uniquingKeysWith: { $1 }))
       }
-      if let values = group.vars, !values.isEmpty { content["vars"] = .map(values) }
+      // What is for other hosts, secrets perhaps, is none of theirs.
+      if theirs.contains(name), let values = group.vars, !values.isEmpty { content["vars"] = .map(values) }
       children[name] = .map(content)
     }
     var root: [String: PlaybookValue] = [

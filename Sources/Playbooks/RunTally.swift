@@ -7,6 +7,10 @@ struct RunTally: Sendable {
     var failedTask = ""
     var reason = ""
     var told: [String: String] = [:]
+    /// Whether the play that is under way has done something on it.
+    var isInPlay = false
+    /// Whether a play was ended for it as it was for all, in the midst of its tasks: Ansible's counts don't say so.
+    var isBrokenOff = false
   }
 
   private var accounts: [String: Account]
@@ -28,6 +32,7 @@ struct RunTally: Sendable {
   mutating func take(_ content: RunnerLine.Content) {
     switch content {
     case .result(let result):
+      accounts[result.host]?.isInPlay = true
       guard result.outcome == .failed || result.outcome == .unreachable else { return }
       // The failure before a rescue's own is what the rescue is for; the last one is what is left.
       accounts[result.host]?.failedTask = result.task.name
@@ -41,7 +46,10 @@ struct RunTally: Sendable {
       words.append(text)
       if words.count > Self.mostWords { words.removeFirst() }
     case .task: hasTasks = true
-    case .play, .status, .artifacts, .end, .other: return
+    case .play: for host in accounts.keys { accounts[host]?.isInPlay = false }
+    case .playEnded:
+      for (host, account) in accounts where account.isInPlay { accounts[host]?.isBrokenOff = true }
+    case .status, .artifacts, .end, .other: return
     }
   }
 
@@ -59,6 +67,9 @@ struct RunTally: Sendable {
     } else if report.outcome == .failed || report.outcome == .unreachable {
       report.failedTask = account.failedTask
       report.reason = account.reason
+    } else if account.isBrokenOff {
+      report.outcome = .lost
+      report.reason = "the play was ended for all of its hosts, as others had failed"
     } else if report.outcome == .unmatched {
       report.reason = "no play of the playbook is for this host, or it ended before one was"
     }

@@ -10,6 +10,8 @@ struct RunnerLine: Sendable {
     case play(String)
     case task(PlaybookTask)
     case result(PlaybookTaskResult)
+    /// The play ends here for all hosts that it has, whether they failed or not.
+    case playEnded
     /// The numbers of all hosts, at the end.
     case stats([String: PlaybookCounts], told: [String: [String: String]])
     /// What Ansible says outside of any task.
@@ -64,6 +66,7 @@ struct RunnerLine: Sendable {
     case "runner_on_skipped": return result(.skipped)
     case "runner_on_failed": return result(data?.ignore_errors ?? false ? .ignored : .failed)
     case "runner_on_unreachable": return result(.unreachable)
+    case "playbook_on_no_hosts_remaining": return .playEnded
     case "playbook_on_stats":
       return .stats(data?.counts ?? [:], told: isSecret ? [:] : (data?.told ?? [:]).mapValues(bounded))
     case "error", "verbose", "system_warning":
@@ -174,7 +177,10 @@ private struct Raw: Decodable {
       counts = processed.mapValues { _ in PlaybookCounts() }
       for (key, path) in kinds {
         let numbers: [String: Int] = fields.value(key) ?? [:]
-        for (host, number) in numbers { counts[host, default: PlaybookCounts()][keyPath: path] = number }
+        for (host, number) in numbers {
+          // What a host's own runner counts is no more than a claim.
+          counts[host, default: PlaybookCounts()][keyPath: path] = min(max(number, 0), 1_000_000)
+        }
       }
     }
   }

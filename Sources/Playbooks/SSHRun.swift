@@ -100,7 +100,7 @@ actor LineReader {
     case .result(let result): if hosts.contains(result.host) { await tell(.result(result)) }
     case .status(let word, let explanation): status = (word, explanation)
     case .end: isOver = true
-    case .stats, .words, .artifacts, .other: break
+    case .stats, .words, .artifacts, .playEnded, .other: break
     }
   }
 }

@@ -119,14 +119,20 @@ public struct RunLogFolder: Sendable {
 final class WriterLock: Sendable {
   private let file: Int32
 
-  /// Nil where it can't be had.
+  /// Nil where it can't be had within a second: whoever asks whether it is free holds it for a moment.
   init?(_ path: String) {
-    file = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
-    guard file >= 0 else { return nil }
-    guard flock(file, LOCK_SH | LOCK_NB) == 0 else {
-      close(file)
-      return nil
+    let number = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+    guard number >= 0 else { return nil }
+    var tries = 50
+    while flock(number, LOCK_SH | LOCK_NB) != 0 {
+      tries -= 1
+      guard tries > 0 else {
+        close(number)
+        return nil
+      }
+      usleep(20_000)
     }
+    file = number
   }
 
   deinit {

@@ -49,22 +49,32 @@ public struct RunLogReader {
         if lines.isEmpty { continue }
         return lines
       }
-      guard turn() else { return [] }
+      guard let newer = newer() else { return [] }
+      // Between the end that was seen and the turn something may have been added.
+      let late = read(file, &buffer, buffer.count)
+      if late > 0 {
+        Glibc.close(newer)
+        rest += buffer[..<late]
+        let lines = takeLines()
+        if lines.isEmpty { continue }
+        return lines
+      }
+      Glibc.close(file)
+      file = newer
+      identity = Self.identity(newer)
+      // Half a line that a crash has left goes with its file.
+      rest = []
     }
   }
 
-  /// Goes on with the file that is next newer than the one that was read, where there is one.
-  private mutating func turn() -> Bool {
+  /// The file that is next newer than the one that was read, open; nil where there is none.
+  private func newer() -> Int32? {
     let files = RunLogFolder.files(in: folder).map { open($0, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) }
     let place = files.firstIndex { $0 >= 0 && Self.identity($0) == identity }
     // One that has been turned out of its last name meanwhile is followed by the oldest that there is.
     let next = place.map { $0 > 0 ? files[$0 - 1] : -1 } ?? files.last { $0 >= 0 } ?? -1
     for file in files where file >= 0 && file != next { Glibc.close(file) }
-    guard next >= 0 else { return false }
-    Glibc.close(file)
-    file = next
-    identity = Self.identity(next)
-    return true
+    return next >= 0 ? next : nil
   }
 
   private mutating func takeLines() -> [RunLogLine] {

@@ -122,7 +122,11 @@ final class TurningFile: @unchecked Sendable {
   init(_ folder: String, most: Int) throws(RunLogError) {
     self.folder = folder
     self.most = most
-    lock = WriterLock(RunLogFolder.lock(in: folder))
+    guard let lock = WriterLock(RunLogFolder.lock(in: folder)) else {
+      throw RunLogError(
+        "the log in \(escapedForTerminal(folder)) can't be locked, so that readers would take it for ended")
+    }
+    self.lock = lock
     (file, size) = Self.open(folder)
     guard file >= 0 else {
       throw RunLogError(

@@ -25,9 +25,10 @@ struct DoorTests {
 
   /// Hands a door to `body` and closes it behind that.
   private static func with<Value: Sendable>(
-    _ settings: RPCSettings, in scratch: Scratch, _ body: (RPCDoor) async throws -> Value
+    _ settings: RPCSettings, isRevoked: RevokedAgents? = nil, in scratch: Scratch,
+    _ body: (RPCDoor) async throws -> Value
   ) async throws -> Value {
-    let door = try RPCDoor(settings, loop: loop.get(), folder: scratch.path)
+    let door = try RPCDoor(settings, isRevoked: isRevoked, loop: loop.get(), folder: scratch.path)
     let result: Result<Value, any Error>
     do { result = .success(try await body(door)) } catch { result = .failure(error) }
     await door.close()
@@ -101,6 +102,22 @@ struct DoorTests {
         let answered = try await Self.greeting(channel)
         #expect(answered == hostProtocolVersion)
         #expect(await channel.way()?.contains("\(agent.port)") == true)
+      }
+    }
+  }
+
+  @Test("An agent whose certificate was taken back is told nothing, not even what it is asked for")
+  func revokedAgents() async throws {
+    try await Self.agent { agent in
+      try await Self.with(Self.settings(agent), isRevoked: { _ in true }, in: agent.scratch) { door in
+        let failure = try #require(await Self.failure(door.channel(to: Self.host())))
+        #expect(failure.kind == .refused)
+        #expect(failure.message.contains("its certificate is revoked"))
+      }
+      #expect(!agent.log.text.contains("/v1/host"))
+      try await Self.with(Self.settings(agent), isRevoked: { _ in false }, in: agent.scratch) { door in
+        let answered = try await Self.greeting(door.channel(to: Self.host()))
+        #expect(answered == hostProtocolVersion)
       }
     }
   }

@@ -38,6 +38,9 @@ struct AgentControlTests {
     steered.answersClients = false
     let result = await carryOut(.stop, steered)
     #expect(result.ok && result.text.contains("answers no more"))
+    let cut = try Steered([.active("1")], job: nil)
+    (cut.answersClients, cut.isReachable) = (false, false)
+    #expect(await carryOut(.stop, cut).ok == false, "a network that is cut says nothing of the agent")
     let alive = try Steered([.active("1")], job: nil)
     #expect(await carryOut(.stop, alive).ok == false)
     #expect(await carryOut(.start, try Steered([.active("1")], job: nil)).ok == false)
@@ -57,6 +60,7 @@ final class Steered: Doors, HostChannel, CertificateLook, Sendable {
   private struct Contents {
     var states: [UnitStatus]
     var answersClients = true
+    var isReachable = true
     var isGone = false
     var orders = 0
   }
@@ -83,12 +87,19 @@ final class Steered: Doors, HostChannel, CertificateLook, Sendable {
     set { contents.withLock { $0.answersClients = newValue } }
   }
 
+  var isReachable: Bool {
+    get { contents.withLock { $0.isReachable } }
+    set { contents.withLock { $0.isReachable = newValue } }
+  }
+
   func channel(to host: Host) -> any HostChannel { self }
 
   func servedCertificate(at route: ProbeRoute, within: Duration) async throws(DoorError) -> [UInt8] {
     guard answersClients else { throw DoorError(.unreachable, "nobody there") }
     return [1]
   }
+
+  func isClosed(at route: ProbeRoute, within: Duration) async -> Bool { !answersClients && isReachable }
 
   func call(_ request: HostRequest, within: Duration) async throws(DoorError) -> HostReply {
     let (isGone, next) = contents.withLock { contents -> (Bool, UnitStatus?) in

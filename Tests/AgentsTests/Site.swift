@@ -93,6 +93,8 @@ final class Site: Doors, HostChannel, CertificateLook, Prober, Sendable {
     return contents.withLock { $0.served }
   }
 
+  func isClosed(at route: ProbeRoute, within: Duration) async -> Bool { !isUp }
+
   func call(_ request: HostRequest, within: Duration) async throws(DoorError) -> HostReply {
     guard case .credentials(let order) = request else { throw DoorError(.garbled, "not asked for here") }
     let (isLost, reply) = contents.withLock { contents -> (Bool, HostReply) in

@@ -26,6 +26,14 @@ struct RevocationListTests {
         let serial = try #require(CertificateSerial(bad.certificate))
         #expect(list.isRevoked(serial) && serial == bad.record.serial)
         #expect(!list.isRevoked(good.record.serial))
+        let ofFile = try RevocationList(site.bytes(name), authorityFile: site.bytes("ca/ca.pem"))
+        func der(_ certificate: Certificate) throws -> [UInt8] {
+          var serializer = DER.Serializer()
+          try serializer.serialize(certificate)
+          return serializer.serializedBytes
+        }
+        #expect(try ofFile.revokes(der(bad.certificate)) && !ofFile.revokes(der(good.certificate)))
+        #expect(ofFile.revokes([1, 2, 3]), "what is no certificate is not a good one")
         #expect(list.nextUpdate == HandTime.start + 30 * 86_400_000)
         #expect(list.isCurrent(at: HandTime.start) && list.isCurrent(at: list.nextUpdate))
         #expect(!list.isCurrent(at: list.nextUpdate + 1) && !list.isCurrent(at: list.thisUpdate - 1))

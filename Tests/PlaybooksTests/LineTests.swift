@@ -37,6 +37,39 @@ struct LineTests {
     #expect(tally.report("d", door: overSSH, brokenOff: nil).outcome == .unmatched)
   }
 
+  @Test("A host whose play was ended for the sake of others has not come to its end")
+  func playsEndedForAll() {
+    func result(_ host: String, _ outcome: PlaybookTaskResult.Outcome) -> RunnerLine.Content {
+      .result(
+        PlaybookTaskResult(
+          host: host, task: PlaybookTask(name: "T", play: "P"), outcome: outcome, message: "no"))
+    }
+    var tally = RunTally(hosts: ["early", "failed", "stopped"])
+    // A batch of its own, which was done before.
+    for content in [.play("P"), result("early", .changed), .play("P")] { tally.take(content) }
+    tally.take(result("stopped", .changed))
+    tally.take(result("failed", .failed))
+    tally.take(.playEnded)
+    var counts = ["early", "failed", "stopped"].reduce(into: [:]) { $0[$1] = PlaybookCounts() }
+    for host in counts.keys { counts[host]?.changed = 1 }
+    counts["failed"]?.failed = 1
+    tally.take(.stats(counts, told: [:]))
+    let ends = ["early", "failed", "stopped"].map { tally.report($0, door: overSSH, brokenOff: nil).outcome }
+    #expect(ends == [.changed, .failed, .lost])
+  }
+
+  @Test("Numbers that a host's runner makes up are bounded")
+  func claims() throws {
+    let line =
+      #"{"event": "playbook_on_stats", "event_data": {"ok": {"a": 9223372036854775807}, "changed": {"a": -9}}}"#
+    guard case .stats(let counts, _)? = RunnerLine(Array(line.utf8), isSecret: false)?.content else {
+      Issue.record("no stats")
+      return
+    }
+    #expect(counts["a"]?.ok == 1_000_000)
+    #expect(counts["a"]?.changed == 0)
+  }
+
   @Test("A result that must not be logged is hidden, and a vault's run withholds all of them")
   func secrets() async throws {
     let (_, told) = await LineReader.fed(try Recording.run, hosts: ["a", "b", "c"])

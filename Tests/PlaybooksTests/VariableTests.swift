@@ -68,7 +68,8 @@ struct VariableTests {
     let json = """
       {"_meta": {"hostvars": {"a": {"x": 1, "v": {"__ansible_vault": "$A"}}, "b": {"x": 2}}},
        "all": {"children": ["ungrouped", "web"], "vars": {"all_": true}},
-       "web": {"hosts": ["a", "b"], "children": ["inner"], "vars": {"w": "t"}}, "inner": {"hosts": ["b"]}}
+       "web": {"hosts": ["a", "b"], "children": ["inner"], "vars": {"w": "t"}}, "inner": {"hosts": ["b"], "vars": {"i": "s3cret"}},
+       "outer": {"children": ["web"], "vars": {"o": 1}}, "far": {"children": ["inner"], "vars": {"f": "s3cret"}}}
       """
     let variables = try HostVariables(json: Array(json.utf8))
     let text = variables.inventory(of: [Host(name: "a", address: "10.0.0.1")]) { Surroundings.onHost($0) }
@@ -80,6 +81,9 @@ struct VariableTests {
     #expect(root?["children"]?["web"]?["hosts"]?.entries?.map(\.key) == ["a"])
     #expect(root?["children"]?["web"]?["vars"]?["w"]?.text == "t")
     #expect(root?["children"]?["inner"]?["hosts"] == nil)
+    #expect(root?["children"]?["outer"]?["vars"]?["o"]?.text == "1")
+    #expect(root?["children"]?["far"]?["children"]?["inner"] != nil)
+    #expect(!text.contains("s3cret"), "variables of groups that the host is not in go nowhere")
     #expect(root?["vars"]?["all_"]?.text == "true")
   }
 

@@ -105,7 +105,7 @@ public struct AgentControl: Sendable {
       case .failure(let error):
         last = "\(error)"
         if action == .stop, error.kind == .unreachable,
-          await look.seesSilence(at: definition.publicPort, over: channel)
+          await Silence(look: look, time: time).isSeen(at: definition.publicPort, over: channel)
         {
           return Result(
             host: host.name, ok: true,

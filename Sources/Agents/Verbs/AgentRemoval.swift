@@ -25,15 +25,19 @@ public struct AgentRemoval: Sendable {
 
   private let doors: any Doors
   private let look: any CertificateLook
+  private let time: any Timekeeper
   private let definition: AgentDefinition
 
   /// An agent that carries the order ends with it, and lets us wait for as long as it drains.
   private static let callWithin = Duration.seconds(150)
 
   /// A removal through these doors.
-  public init(doors: any Doors, look: any CertificateLook, definition: AgentDefinition) {
+  public init(
+    doors: any Doors, look: any CertificateLook, time: any Timekeeper, definition: AgentDefinition
+  ) {
     self.doors = doors
     self.look = look
+    self.time = time
     self.definition = definition
   }
 
@@ -45,7 +49,10 @@ public struct AgentRemoval: Sendable {
       try await checkFree(channel)
       // The last conversation through the agent carries both.
       try await order(.closeAgentDoor, channel)
-      result.text = try await forget(host, channel)
+      do throws(Obstacle) { result.text = try await forget(host, channel) } catch {
+        throw Obstacle(
+          text: "\(error.text); the socket behind the agent is closed already, so go on over SSH: --door ssh")
+      }
     } catch {
       result = Result(host: host.name, ok: false, text: error.text)
     }
@@ -83,12 +90,29 @@ public struct AgentRemoval: Sendable {
       }
     } catch {
       guard error.kind == .lost else { throw Obstacle(text: "\(error)") }
-      // The agent that carried the order is the one that went.
-      guard await look.seesSilence(at: definition.publicPort, over: channel) else {
-        throw Obstacle(text: "\(error); the agent still answers: look with `switchyard agent status`")
-      }
-      return "the agent answers no more; that all of it is gone can only be seen over SSH"
+      return try await seen(after: error, channel)
     }
+  }
+
+  /// What became of an order whose answer was lost.
+  private func seen(after lost: DoorError, _ channel: any HostChannel) async throws(Obstacle) -> String {
+    await channel.close()
+    do throws(DoorError) {
+      if case .status(let status) = try await channel.call(.observe(definition.name), within: Self.callWithin),
+        status.owner == nil, status.slots.allSatisfy({ $0.release == nil })
+      {
+        return "the agent is gone"
+      }
+    } catch  where error.kind == .unreachable {
+      // The agent that carried the order is the one that went.
+      if await Silence(look: look, time: time).isSeen(at: definition.publicPort, over: channel) {
+        return "the agent answers no more; that all of it is gone can only be seen over SSH"
+      }
+    } catch {
+      // Told below, with the first one.
+    }
+    throw Obstacle(
+      text: "\(lost); whether the agent is gone is not known: look with `switchyard agent status`")
   }
 
   private func order(_ request: HostRequest, _ channel: any HostChannel) async throws(Obstacle) {

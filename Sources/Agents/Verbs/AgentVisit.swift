@@ -148,6 +148,9 @@ public struct AgentVisit: Sendable {
       } else if status.owner == nil {
         sight.problems.append("no agent is installed")
       }
+      for door in sight.doors where door.door == "rpc" && !door.answers {
+        sight.problems.append("its own door is closed: \(door.text)")
+      }
       if let quarantine = status.quarantine { sight.problems.append("quarantined: \(quarantine)") }
     } else {
       sight.problems.append("the host can't be asked through any door")

@@ -17,7 +17,8 @@ struct Obstacle: Error {
 
   /// What the host program says.
   init(_ failure: HostFailure) {
-    text = failure.hint.isEmpty ? failure.message : "\(failure.message); \(failure.hint)"
+    text = escapedForTerminal(
+      failure.hint.isEmpty ? failure.message : "\(failure.message); \(failure.hint)", limit: 2000)
     isUnasked = [.invalid, .unsupported, .notFound].contains(failure.code)
   }
 }

@@ -84,6 +84,8 @@ actor SaidOutput {
   private let host: String
   private let isTold: Bool
   private var kept = Kept()
+  /// A line that goes on beyond that is told in pieces: its end may never come.
+  private static let longestLine = 4000
   /// Bytes that more may be kept of.
   private var room = 1 << 20
   /// The beginnings of lines that are not whole yet.
@@ -113,7 +115,8 @@ actor SaidOutput {
   }
 
   private func keep(_ text: String, _ place: WritableKeyPath<Kept, String>) {
-    guard text.utf8.count <= room else {
+    // What is kept is the beginning, without a hole in it.
+    guard !kept.truncated, text.utf8.count <= room else {
       kept.truncated = true
       return
     }
@@ -124,6 +127,10 @@ actor SaidOutput {
   private func tell(_ text: String, _ open: inout String, _ sign: String) {
     var lines = (open + text).split(separator: "\n", omittingEmptySubsequences: false).map { String($0) }
     open = lines.popLast() ?? ""
+    if open.utf8.count > Self.longestLine {
+      lines.append(open)
+      open = ""
+    }
     for line in lines { Output.line("\(host) \(sign) \(escapedLine(line))") }
   }
 }

@@ -68,9 +68,17 @@ struct AgentInstallVerb: AsyncParsableCommand {
     let job = try await playbook.job(
       project: try library.folder(), playbook: "install_agent.yml", inventory)
     try await installation.issueCertificates(hosts)
+    // What does not fit is told before any host is changed.
+    _ = try await HostCredentials.load(hosts, options.authority)
+    var isBegun = false
     for (ports, members) in fleet.groups(hosts) {
-      try await installation.carryOut(
-        members, agent: fleet.agent(on: ports), job: job, runner: playbook.ansibleRunner, output: output)
+      do {
+        try await installation.carryOut(
+          members, agent: fleet.agent(on: ports), job: job, runner: playbook.ansibleRunner, output: output)
+      } catch let error as CommandError where isBegun && error.code == CommandError.invalidInput {
+        throw CommandError.tool("\(error); agents on other ports are installed")
+      }
+      isBegun = true
     }
     try await AgentStatusVerb.tell(fleet, hosts, output)
   }

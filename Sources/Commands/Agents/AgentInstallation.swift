@@ -56,7 +56,11 @@ struct AgentInstallation: Sendable {
           made.append(host.name)
         }
       } catch {
-        throw error.kind == .refused ? CommandError.invalid("\(error)") : CommandError.tool("\(error)")
+        guard error.kind == .refused, made.isEmpty else {
+          let before = made.isEmpty ? "" : "; certificates were issued to \(made.joined(separator: ", "))"
+          throw CommandError.tool("\(error)\(before)")
+        }
+        throw CommandError.invalid("\(error)")
       }
       return made
     }

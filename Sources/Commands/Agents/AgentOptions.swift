@@ -43,14 +43,17 @@ struct AgentOptions: ParsableArguments {
   }
 
   private func choice(of definition: AgentDefinition) throws -> RPCDoorChoice? {
-    guard door != .ssh else { return nil }
-    var choice = definition.rpc
-    if let controller {
-      guard let name = CertificateName(controller) else {
+    let name = try controller.map { text in
+      guard let name = CertificateName(text) else {
         throw CommandError.invalid(
-          "--controller \(escapedForTerminal(controller)): not a certificate's name; `switchyard cert list` shows them"
+          "--controller \(escapedForTerminal(text)): not a certificate's name; `switchyard cert list` shows them"
         )
       }
+      return name
+    }
+    guard door != .ssh else { return nil }
+    var choice = definition.rpc
+    if let name {
       let folder = "\(try authority.directory())/issued/\(name)"
       choice = RPCDoorChoice(
         fallsBack: true, port: definition.rpc?.port ?? definition.publicPort, authority: "\(folder)/ca.pem",

@@ -21,7 +21,9 @@ struct AgentUninstallVerb: AsyncParsableCommand {
     let hosts = try await HostFleet.load(inventory)
     try confirm(hosts)
     let results = try await fleet.each(hosts) { site, host in
-      await AgentRemoval(doors: site.doors, look: site.look, definition: site.agent).carryOut(on: host)
+      await AgentRemoval(
+        doors: site.doors, look: site.look, time: SystemTimekeeper(), definition: site.agent
+      ).carryOut(on: host)
     }
     let (state, gone) = (options.authority.state, results.filter(\.ok).map(\.host))
     try await offThePool {

@@ -51,11 +51,8 @@ struct PlaybookWork {
       return try await run(AnsiblePlaybooks(tools: tools, doors: .ssh, environment: environment))
     }
     let loop = try EventLoop(name: "switchyard-io")
-    let settings = RPCSettings(
-      port: choice.port, authority: choice.authority, certificate: choice.certificate, key: choice.key,
-      token: choice.token)
     // It opens no tunnel, whose socket would lie in the folder.
-    let rpc = try RPCDoor(settings, loop: loop, folder: "/nonexistent")
+    let rpc = try RPCWay.open(choice, loop: loop, folder: "/nonexistent")
     let result: Result<Ended, any Error>
     do {
       let doors: AnsiblePlaybooks.Doors = choice.fallsBack ? .auto(rpc) : .rpc(rpc)

@@ -7,9 +7,9 @@ struct ServiceCommand: AsyncParsableCommand {
     commandName: "service",
     abstract: "Deploy services beside the agent through playbooks, over SSH or behind the agents.",
     discussion: """
-      A deployment is judged, used, seen to work on each host, and taken back where it doesn't. Exit codes: 0 done, 2 invalid input \
-      (nothing changed), 3 taken back on every host, 4 a host may be neither on the old configuration nor on the new one, \
-      7 done on some hosts and taken back on the others, 8 ended by a signal, 124 ended at the deadline.
+      A deployment is judged, used, seen to work on each host, and taken back where it doesn't. Exit codes: 0 done, 1 done on no host, \
+      as some could not be asked, 2 invalid input (nothing changed), 3 taken back on every host, 4 a host may be neither on the \
+      old configuration nor on the new one, 7 done on some hosts and not on the others, which are as they were, 8 ended by a signal, 124 ended at the deadline.
       """,
     subcommands: [ServiceDeployVerb.self, ServiceStatusVerb.self, ServiceRemoveVerb.self])
 }
@@ -44,7 +44,8 @@ struct ServiceDeployVerb: AsyncParsableCommand {
   var probe: [String] = []
 
   func run() async throws {
-    let probes = try probe.map(OutsideProbe.init)
+    // A check deploys nothing that could answer.
+    let probes = run.check ? [] : try probe.map(OutsideProbe.init)
     var job = try await run.job(
       project: try library.folder(), playbook: service.playbook, inventory)
     job.attachments.append(PlaybookJob.Attachment(variable: service.variable("config_file"), path: config))

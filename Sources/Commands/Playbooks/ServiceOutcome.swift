@@ -12,6 +12,8 @@ struct ServiceOutcome {
     case refused
     /// Not known, or known not to work.
     case uncertain
+    /// Nothing was done, and nothing seen.
+    case unseen
   }
 
   let ended: PlaybookWork.Ended
@@ -34,6 +36,7 @@ struct ServiceOutcome {
     if left.allSatisfy({ $0 == .deployed }) { return nil }
     if left.contains(.uncertain) { return CommandError.rollbackIncomplete }
     if left.contains(.deployed) { return CommandError.exceptions }
+    if left.contains(.unseen) { return CommandError.toolError }
     return left.allSatisfy { $0 == .refused } ? CommandError.invalidInput : CommandError.rolledBack
   }
 
@@ -41,11 +44,11 @@ struct ServiceOutcome {
   static func left(_ host: PlaybookHostReport) -> Left {
     switch host.outcome {
     case .ok, .changed, .skipped: .deployed
-    case .unmatched: .asBefore
-    case .failed where ServiceTask.refuses(host.failedTask): .refused
+    case .unmatched: .unseen
+    // A program that was installed before its configuration was judged serves nobody yet.
+    case .failed where ServiceTask.refuses(host.failedTask): host.counts.changed == 0 ? .refused : .asBefore
     case .failed where host.failedTask == ServiceTask.restored: .asBefore
-    case .unreachable where host.counts == PlaybookCounts(): .asBefore
-    case .unreachable where host.counts.ok + host.counts.changed == 0: .asBefore
+    case .unreachable where host.counts.ok == 0 && host.counts.changed == 0: .unseen
     case .failed, .unreachable, .lost: .uncertain
     }
   }

@@ -32,10 +32,7 @@ final class Workshop: Sendable {
     let ssh = try SSHDoor(options: SSHOptions(hostProgram: try Self.hostProgram()), loop: loop)
     self.ssh = ssh
     rpc = try choice.map { [loop] choice in
-      let settings = RPCSettings(
-        port: choice.port, authority: choice.authority, certificate: choice.certificate, key: choice.key,
-        token: choice.token)
-      return try RPCDoor(settings, loop: loop, folder: ssh.folder)
+      try RPCWay.open(choice, loop: loop, folder: ssh.folder)
     }
     fallsBack = choice?.fallsBack ?? false
     playbooks =

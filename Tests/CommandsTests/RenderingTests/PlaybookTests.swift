@@ -63,6 +63,12 @@ struct PlaybookTests {
     #expect(code([done, Self.host("c", .unreachable, ok: 0)]) == 7)
     #expect(code([done, Self.host("c", .unreachable, ok: 3)]) == 4)
     #expect(code([done], seen: ["a": "no answer"]) == 4)
+    let away = Self.host("c", .unreachable, ok: 0)
+    #expect(code([away, away]) == 1)
+    #expect(code([restored, away]) == 1)
+    var judged = Self.host("c", .failed, task: "Judge them before they are used")
+    judged.counts.changed = 2
+    #expect(code([judged]) == 3, "what was installed before stays")
   }
 
   private static let root = String(
