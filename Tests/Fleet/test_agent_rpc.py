@@ -65,18 +65,6 @@ class RPCDoor(OwnAgentTest):
     def clients(self) -> Clients:
         return Clients([f"https://{host.network.ipv4(host.number)}:7440/version" for host in self.fleet.hosts])
 
-    @contextmanager
-    def without_ssh(self) -> Iterator[None]:
-        """Nobody can come over SSH: what works then went through the agents."""
-        for host in self.fleet.hosts:
-            self.fleet.fault(host.name, "drop-ssh")
-            self.site.on_host(host.name, "systemctl", "stop", "ssh.service", "ssh.socket")
-        try:
-            yield
-        finally:
-            for host in self.fleet.hosts:
-                self.site.on_host(host.name, "systemctl", "start", "ssh.service")
-
     def test_1_where_no_agent_answers_auto_takes_ssh_and_says_why(self) -> None:
         outcome = self.site.roll_out(self.own("auto"), "own-1", at_once())
         self.assertEqual(outcome.code, PROMOTED, outcome.said)
