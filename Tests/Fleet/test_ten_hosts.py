@@ -23,6 +23,27 @@ NAME = "switchyard-agent"
 HALF = ("h2", "h4", "h6", "h8", "h10")
 
 
+PLAYBOOK = """
+- name: The same through both doors
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Make a folder
+      ansible.builtin.file: {path: /srv/play, state: directory, mode: "0750"}
+    - name: Write what was handed over
+      ansible.builtin.copy: {content: "{{ text }} {{ number + 1 }}", dest: /srv/play/written, mode: "0640"}
+    - name: Copy a file of the project
+      ansible.builtin.copy: {src: copied, dest: /srv/play/copied, mode: "0600"}
+    - name: Fail where that does not matter
+      ansible.builtin.command: {argv: ["false"]}
+      changed_when: false
+      ignore_errors: true
+    - name: Skip
+      ansible.builtin.command: {argv: ["false"]}
+      when: false
+"""
+
+
 class Processes:
     """Looks at all processes of this machine, its hosts' among them, again and again, for a secret in what everybody may see."""
 
@@ -121,15 +142,26 @@ class TenHosts(AgentVerbTest):
     def everywhere(self, value: Any) -> dict[str, Any]:
         return {name: value for name in self.names}
 
-    def doors(self) -> dict[str, str]:
-        """Which way the newest rollout's hosts were asked, as its log says."""
-        said = self.site.run("rollout", "logs").stdout
-        found = {}
-        for line in said.splitlines():
-            for name in self.names:
-                if f" {name} " in line and "preflight passed" in line:
-                    found[name] = line.partition(", over ")[2]
-        return found
+    def said_of_doors(self) -> dict[str, list[str]]:
+        """What the newest rollout's log says of the way to each host."""
+        lines = self.site.run("rollout", "logs").stdout.splitlines()
+        return {name: [line for line in lines if name in line.split() and ("over SSH" in line or "over RPC" in line)] for name in self.names}
+
+    def kill_for_good(self, host: str) -> str:
+        """The live slot's agent dies, and can't be started again; the value is its unit."""
+        slot = self.site.on_record(host, self.agent())["owner"]
+        self.site.on_host(host, "chmod", "000", f"/opt/switchyard/{NAME}/{slot}/bin/switchyard-agent")
+        unit = f"{NAME}-{slot}.service"
+        self.site.on_host(host, "systemctl", "kill", "--signal=KILL", unit)
+        self.wait_for("its end", lambda: self.active(unit, host) != "active")
+        return unit
+
+    def push(self, door: str) -> Outcome:
+        return self.site.run("cert", "push", "--inventory", self.site.inventory, "--agent", self.site.write(self.agent("auto").file()),
+                             "--door", door, "--output", "json")
+
+    def serials(self) -> dict[str, str]:
+        return {name: ssl.get_server_certificate((self.address(name), 7440)) for name in self.names}
 
     # Tests
 
@@ -166,8 +198,88 @@ class TenHosts(AgentVerbTest):
             outcome = self.site.roll_out(self.agent("rpc"), "own-2", policy())
             self.assertEqual(outcome.code, PROMOTED, outcome.said)
         self.assertEqual(self.live(), self.everywhere("2.0.0"))
-        self.assertEqual(self.doors(), {})
+        for name, lines in self.said_of_doors().items():
+            self.assertRegex("\n".join(lines), f"over RPC, the agent at {self.address(name)}:7440")
         self.assertEqual(callers.ended, {}, "the old side was to be kept")
+
+    def test_04_a_bad_release_is_taken_back_through_each_door_under_load(self) -> None:
+        owners = self.owners()
+        with self.calls():
+            for door, again in (("rpc", ()), ("ssh", ("--again", "--reason", "once more, over SSH"))):
+                outcome = self.site.roll_out(self.agent(door), "own-bad", policy(), *again)
+                self.assertEqual(outcome.code, ROLLED_BACK, outcome.said)
+                states = self.site.states()
+                self.assertEqual(states["h1"], "restored", outcome.said)
+                self.assertEqual({states[name] for name in self.names[1:]}, {"pending"}, outcome.said)
+        self.assertEqual((self.owners(), self.live()), (owners, self.everywhere("2.0.0")))
+
+    def test_05_twice_in_a_row_the_oldest_side_lets_go_of_its_connections_without_a_failure(self) -> None:
+        with self.calls() as callers:
+            for release in ("own-3", "own-4"):
+                outcome = self.site.roll_out(self.agent("rpc"), release, at_once())
+                self.assertEqual(outcome.code, PROMOTED, outcome.said)
+        self.assertEqual(self.live(), self.everywhere("4.0.0"))
+        # They stood on the side that the second one has taken the place of.
+        self.assertEqual(callers.kept, {})
+
+    def test_06_where_half_of_the_agents_are_stopped_those_are_upgraded_over_ssh(self) -> None:
+        stopped = self.ask("stop", "--limit", ",".join(HALF))
+        self.assertEqual(stopped.code, 0, stopped.said)
+        outcome = self.site.roll_out(self.agent("auto"), "own-5", at_once())
+        self.assertEqual(outcome.code, PROMOTED, outcome.said)
+        self.assertEqual(self.live(), self.everywhere("5.0.0"))
+        for name, lines in self.said_of_doors().items():
+            expected = f"over SSH: .*{self.address(name)}:7440: no agent answers" if name in HALF else "over RPC, the agent at"
+            self.assertRegex("\n".join(lines), expected)
+        self.rows(self.ask("status"))
+
+    def test_07_successors_that_are_dead_are_rolled_back_over_ssh(self) -> None:
+        for name in ("h1", "h2"):
+            self.kill_for_good(name)
+        outcome = self.site.run("rollout", "rollback", "--reason", "two have died")
+        self.assertEqual(outcome.code, ROLLED_BACK, outcome.said)
+        self.assertEqual(set(self.site.states().values()), {"restored"}, outcome.said)
+        self.assertEqual(self.live(), self.everywhere("4.0.0"))
+        said = self.said_of_doors()
+        for name in ("h1", "h2"):
+            self.assertRegex("\n".join(said[name]), "over SSH: .*no agent answers")
+        self.rows(self.ask("status"))
+
+    def test_08_all_certificates_are_renewed_under_load(self) -> None:
+        before = self.serials()
+        with self.calls() as callers:
+            renewed = self.site.run("cert", "renew", "--all")
+            self.assertEqual(renewed.code, 0, renewed.said)
+            outcome = self.push("rpc")
+            rows = self.rows(outcome)
+            self.assertEqual({name: (row["state"], row["changed"]) for name, row in rows.items()}, self.everywhere(("serving", True)))
+        after = self.serials()
+        self.assertEqual([name for name in self.names if before[name] == after[name]], [])
+        self.assertEqual(sorted(callers.kept), sorted(self.address(name) for name in self.names), "a connection was ended")
+
+    def test_09_a_playbook_has_equal_results_through_both_doors(self) -> None:
+        project = self.site.folder / "project"
+        project.mkdir()
+        (project / "site.yml").write_text(PLAYBOOK, encoding="utf-8")
+        (project / "copied").write_text("from the project\n", encoding="utf-8")
+        found: dict[str, Any] = {}
+        for door in ("ssh", "rpc"):
+            began = time.monotonic()
+            outcome = self.site.command(
+                "playbook", "run", str(project / "site.yml"), "--inventory", self.site.inventory, "--door", door,
+                "--agent", self.site.write(self.agent("auto").file()), "--ansible-runner", str(self.runner), "--output", "json",
+                "-e", "text=it's $HOME; `x`", "-e", "number:=41", "-e", "ansible_pipelining:=true").end(590)
+            self.assertEqual(outcome.code, 0, outcome.said)
+            print(f"playbook over {door}: {time.monotonic() - began:.0f} s", flush=True)
+            report = json.loads(outcome.stdout.splitlines()[-1])["report"]["hosts"]
+            self.assertEqual({entry["host"]: entry["door"]["door"] for entry in report}, self.everywhere(door))
+            left = {name: self.site.on_host(name, "sh", "-c", "cd /srv/play && stat -c '%n %a %U:%G' * && head * && rm -r /srv/play")
+                    for name in self.names}
+            found[door] = {entry["host"]: (entry["outcome"], entry["counts"], left[entry["host"]]) for entry in report}
+        self.assertEqual(found["ssh"], found["rpc"])
+        for outcome, counts, text in found["rpc"].values():
+            self.assertEqual((outcome, counts["changed"], counts["skipped"], counts["ignored"]), ("changed", 3, 1, 1), counts)
+            self.assertIn("it's $HOME; `x` 42", text)
 
 
 if __name__ == "__main__":
