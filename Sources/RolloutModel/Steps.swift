@@ -128,11 +128,13 @@ public struct PreflightResult: Hashable, Sendable, Codable {
   public var isLive: Bool
   /// By which door the host was asked, and why, for people; nil where there is no choice of doors.
   public var way: String?
+  /// Whether the side that owns traffic was stopped by somebody, so that it is started before anything else; nil where it was not.
+  public var isStopped: Bool?
 
   /// A result from its parts.
   public init(
     architecture: String, release: Digest, from: Side?, fromVersion: String?, candidate: Slot, isLive: Bool,
-    way: String? = nil
+    way: String? = nil, isStopped: Bool? = nil
   ) {
     self.architecture = architecture
     self.release = release
@@ -141,6 +143,7 @@ public struct PreflightResult: Hashable, Sendable, Codable {
     self.candidate = candidate
     self.isLive = isLive
     self.way = way
+    self.isStopped = isStopped
   }
 }
 

@@ -88,15 +88,23 @@ class RPCDoor(OwnAgentTest):
         self.assertEqual(self.owners(self.own("ssh")), {"green"})
         self.assertEqual(clients.failed, [])
 
-    def test_4_a_host_whose_agent_is_down_is_asked_over_ssh_and_upgraded_once_it_is_back(self) -> None:
-        self.site.on_host("h1", "systemctl", "stop", "switchyard-agent-green.service")
-        outcome = self.site.roll_out(self.own("auto"), "own-3", at_once())
-        self.assertNotEqual(outcome.code, PROMOTED, outcome.said)
-        reasons = {host["host"]: host["reason"] for host in self.site.status()["hosts"]}
-        # Only the host itself knows that: it was asked.
-        self.assertIn("no way back", reasons["h1"], outcome.said)
-        self.site.on_host("h1", "systemctl", "start", "switchyard-agent-green.service")
-        time.sleep(1)
+    def test_4_an_agent_that_is_dead_is_no_way_back_and_one_that_was_stopped_is_started_over_ssh(self) -> None:
+        program, unit = "/opt/switchyard/switchyard-agent/green/bin/switchyard-agent", "switchyard-agent-green.service"
+        self.site.on_host("h1", "chmod", "000", program)
+        self.site.on_host("h1", "systemctl", "stop", unit)
+        for state, why in (("inactive", "does not start"), ("failed", "not healthy")):
+            self.assertEqual(self.site.unit("h1", self.own("ssh"), "green")["activeState"], state)
+            outcome = self.site.roll_out(self.own("auto"), "own-3", at_once())
+            self.assertNotEqual(outcome.code, PROMOTED, outcome.said)
+            reasons = {host["host"]: host["reason"] for host in self.site.status()["hosts"]}
+            # Only the host itself knows that: it was asked.
+            self.assertRegex(reasons["h1"], f"{why}.*no way back", outcome.said)
+        self.assertEqual(self.owners(self.own("ssh")), {"green"})
+        self.site.on_host("h1", "chmod", "755", program)
+        self.site.on_host("h1", "systemctl", "reset-failed", unit)
+        plan = self.site.start(self.own("auto"), "own-3", at_once(), verb="plan").end()
+        self.assertIn("start what was stopped", plan.stdout)
+        self.assertEqual(self.site.unit("h1", self.own("ssh"), "green")["activeState"], "inactive", "a plan changes nothing")
         outcome = self.site.roll_out(self.own("auto"), "own-3", at_once())
         self.assertEqual(outcome.code, PROMOTED, outcome.said)
         self.assertEqual(self.owners(self.own("ssh")), {"blue"})
