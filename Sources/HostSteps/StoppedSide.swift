@@ -1,4 +1,5 @@
 import HostProtocol
+import Ports
 import RolloutModel
 
 /// A live side that somebody has stopped. It is the way back: before anything else is changed it's started, and seen healthy.

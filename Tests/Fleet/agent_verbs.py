@@ -40,8 +40,7 @@ class AgentVerbTest(PlaybookTest):
         return self.verb(
             "install", "--version", OWN_VERSION, "--archive", self.own.file, "--controller", "desk", "--config", str(config),
             "--playbooks", str(PLAYBOOKS), "--ansible-runner", str(self.runner),
-            # Fewer ways to and fro: nothing on these hosts forbids it.
-            "-e", f"agent_python_find_links={self.wheels_url}", "-e", "ansible_pipelining:=true", *more)
+            "-e", f"agent_python_find_links={self.wheels_url}", *more)
 
     def rows(self, outcome: Outcome, code: int = 0) -> dict[str, dict[str, Any]]:
         self.assertEqual(outcome.code, code, outcome.said)
