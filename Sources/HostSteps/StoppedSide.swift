@@ -11,38 +11,57 @@ extension StepRunner {
       && slot.unit.result == "success"
   }
 
-  /// Starts the live side where it is stopped. Comes before the lease: as long as nobody has it, the host starts and stops agents
-  /// for whoever asks; and it refuses where another controller has it.
+  /// Sees the live side healthy where the preflight found it stopped, and starts it where it still is. Comes before the lease: as
+  /// long as nobody has it, the host starts and stops agents for whoever asks, and it refuses where another controller has it.
   func startStopped() async throws(StepFailure) {
-    guard let from = known.from, let slot = from.slot, let unit = ServiceName(agent.unit(slot)) else {
-      return
-    }
+    guard known.isStopped == true, let from = known.from, let slot = from.slot,
+      let unit = ServiceName(agent.unit(slot))
+    else { return }
     let status = try await session.observe()
-    guard isStopped(from, status) else { return }
-    note("starts the \(slot.rawValue) slot, which was stopped: without it there would be no way back")
-    let deadline = max(plan.policy.gate.deadline, .seconds(30))
-    let order = ServiceOrder(unit: unit, action: .start, deadline: deadline)
-    guard
-      case .service(let report) = try await session.ask(
-        .service(order), within: deadline.duration + .seconds(30))
-    else { throw .wrongReply }
-    guard report.isAsAsked else {
-      throw StepFailure(
-        .host, "the live version was stopped and does not start, so there would be no way back",
-        hint: "see to it on the host, or take the agent away there and install it anew",
-        lastLines: report.lastLines)
-    }
-    try await awaitHealth(of: from, version: status.slot(slot)?.release?.manifest.version)
-  }
-
-  private func awaitHealth(of side: Side, version: Version?) async throws(StepFailure) {
-    let patience = time.now + plan.policy.gate.deadline
-    while let problem = try await unhealthy(side, version: version).first {
-      guard time.now < patience, await pause(plan.policy.gate.interval) else {
-        throw StepFailure(
-          .host, "\(problem), though it was started, so there would be no way back",
-          hint: "nothing else was changed on the host")
+    let starts = isStopped(from, status)
+    if starts {
+      note("starts the \(slot.rawValue) slot, which was stopped: without it there would be no way back")
+      let report = try await order(.start, unit)
+      guard report.isAsAsked else {
+        try await stopAgain(unit)
+        throw noWayBack("the live version was stopped and does not start", report.lastLines)
       }
     }
+    if let problem = try await awaitHealth(of: from, version: status.slot(slot)?.release?.manifest.version) {
+      if starts { try await stopAgain(unit) }
+      throw noWayBack("\(problem), though it was started", [])
+    }
+  }
+
+  private func order(_ action: ServiceAction, _ unit: ServiceName) async throws(StepFailure) -> ServiceReport
+  {
+    let deadline = max(plan.policy.gate.deadline, .seconds(30))
+    let asked = HostRequest.service(ServiceOrder(unit: unit, action: action, deadline: deadline))
+    guard case .service(let report) = try await session.ask(asked, within: deadline.duration + .seconds(30))
+    else { throw .wrongReply }
+    return report
+  }
+
+  /// The host is left as it was found: a unit that can't start would try again and again.
+  private func stopAgain(_ unit: ServiceName) async throws(StepFailure) {
+    note("stops it again")
+    _ = try await order(.stop, unit)
+  }
+
+  /// Why the side is not healthy though it was given time; nil where it is.
+  private func awaitHealth(of side: Side, version: Version?) async throws(StepFailure) -> String? {
+    let patience = time.now + plan.policy.gate.deadline
+    while let problem = try await unhealthy(side, version: version).first {
+      guard time.now < patience, await pause(plan.policy.gate.interval) else { return problem }
+    }
+    return nil
+  }
+
+  private func noWayBack(_ why: String, _ lastLines: [String]) -> StepFailure {
+    StepFailure(
+      .precondition, "\(why), so there would be no way back",
+      hint:
+        "nothing was changed on the host; see to that version there, or uninstall the agent and install it anew",
+      lastLines: lastLines)
   }
 }

@@ -99,6 +99,8 @@ public struct HostKnowledge: Hashable, Sendable, Codable {
   public var again: Bool
   /// The flip was promoted.
   public var isPromoted: Bool
+  /// The side that owned traffic was stopped then, so that it is started before anything else; nil where it was not.
+  public var isStopped: Bool?
 
   /// Nothing is known yet.
   public init(flip: String) {
@@ -217,7 +219,7 @@ public struct StepFailure: Error, Hashable, Sendable, Codable {
     case host
     /// The gate, or the soak, did not pass.
     case gate
-    /// A dependency or another precondition of this host does not hold: nothing was changed.
+    /// A dependency or another precondition of this host does not hold. Up to the staging: nothing was changed.
     case precondition
     /// The host has undone the flip by itself.
     case undone

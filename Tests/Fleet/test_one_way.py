@@ -52,6 +52,12 @@ class Source(unittest.TestCase):
         self.assertEqual(self.places(r"\bFlipOrder\("), {"Changing.swift"})
         self.assertEqual(self.places(r"\bSlotText\("), {"HostHands.swift"})
 
+    def test_one_place_makes_the_path_of_a_runs_log_and_only_the_verb_that_shows_it_reads_it(self) -> None:
+        """The old system had two names for one log; who looked for the wrong one took a missing log for a dead agent."""
+        self.assertEqual(self.places(r'/logs\b'), {"RunLogFolder.swift"})
+        self.assertEqual(self.places(r"\bRunLogWriter\("), {"RolloutDriver.swift", "PlaybookRunLog.swift"})
+        self.assertEqual(self.places(r"\bRunLogReader\("), {"LogsCommand.swift"}, "what a log says, or lacks, decides nothing")
+
     def test_no_program_hands_text_to_a_shell(self) -> None:
         self.assertEqual(self.places(r'"(?:/usr)?/bin/(?:ba|da)?sh"|"(?:ba|da)?sh", *"-l?c"'), set())
 
