@@ -188,6 +188,6 @@ let package = Package(
       "JournalStoreTests", ["Controller", "JournalStore", "Ports", "RolloutModel", "RunLogs", grdb],
       exclude: ["Golden"]),
     tests("RolloutEngineTests", ["ControllerMachine", "RolloutEngine", "RolloutModel"]),
-    tests("SimulatorTests", ["HostSteps", "RolloutModel", "Simulator"]),
+    tests("SimulatorTests", ["HostProtocol", "HostSteps", "Ports", "RolloutModel", "Simulator"]),
   ]
 )

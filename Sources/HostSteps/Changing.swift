@@ -5,6 +5,7 @@ import RolloutModel
 /// The steps that change a host. Each is answered by what the host then is, not by an exit code.
 extension StepRunner {
   func stage(again: Bool) async throws(StepFailure) -> StepOutcome {
+    try await startStopped()
     note("takes the lease")
     _ = try await session.key()
     if let playbook = plan.agent.prepare { try await prepare(playbook) }

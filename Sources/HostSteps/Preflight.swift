@@ -23,10 +23,11 @@ extension StepRunner {
     let from = status.owner ?? (status.adopted?.isActive == true ? .adopted : nil)
     let candidate = from?.slot?.other ?? .blue
     let live = from?.slot.flatMap { status.slot($0)?.release }
+    let isStopped = from.map { self.isStopped($0, status) } ?? false
     let result = PreflightResult(
       architecture: facts.architecture, release: release.digest, from: from,
       fromVersion: live?.manifest.version.text, candidate: candidate, isLive: live?.digest == release.digest,
-      way: await session.channel.way())
+      way: await session.channel.way(), isStopped: isStopped ? true : nil)
     var problems = obstacles(status, to: release)
     if result.isLive, let from {
       // That it has traffic is not enough: that must be final, nobody's to change, and seen healthy.
@@ -41,7 +42,8 @@ extension StepRunner {
     note("checks dependencies")
     problems += try await failedDependencies()
     problems += try await obstaclesOutside()
-    if let from {
+    // One that was stopped is started, and seen healthy, before anything of the agent is changed.
+    if let from, !isStopped {
       problems += try await unhealthy(from, version: live?.manifest.version).map {
         "\($0), so there would be no way back"
       }
@@ -158,7 +160,7 @@ extension StepRunner {
   }
 
   /// Why a side that has traffic can't be relied on; empty where it answers.
-  private func unhealthy(_ side: Side, version: Version?) async throws(StepFailure) -> [String] {
+  func unhealthy(_ side: Side, version: Version?) async throws(StepFailure) -> [String] {
     guard let port = session.setup.port(of: side) else { return [] }
     note("looks whether the live version is healthy")
     let questions = try await questions(version: version, slot: side.slot ?? .blue, port: port, inside: true)

@@ -90,6 +90,10 @@ extension RolloutEngine {
     if case .restore = step { true } else { false }
   }
 
+  private func isStage(_ step: HostStep) -> Bool {
+    if case .stage = step { true } else { false }
+  }
+
   private func soak(of host: Int) -> Span { plan.waves[waveOf(host)].soak }
 
   private mutating func cleared(_ host: Int, _ result: PreflightResult) {
@@ -99,6 +103,7 @@ extension RolloutEngine {
     hosts[host].known.from = result.from
     hosts[host].known.fromVersion = result.fromVersion
     hosts[host].known.candidate = result.candidate
+    hosts[host].known.isStopped = result.isStopped
     guard !result.isLive else {
       hosts[host].reason = "this release was live already"
       end(host, .promoted)
@@ -209,11 +214,13 @@ extension RolloutEngine {
     // A controller that is overruled is stopped before it says so here.
     case .leaseLost, .overruled:
       hosts[host].reason = text(of: failure)
-      if case .stage = step { hosts[host].touched = false }
+      if isStage(step) { hosts[host].touched = false }
       end(host, hosts[host].touched ? .quarantined : .failed)
       charge(host)
     case .shared: failShared(host, step, failure)
-    case .precondition where !hosts[host].touched: failPrecondition(host, failure)
+    case .precondition where !hosts[host].touched || isStage(step):
+      hosts[host].touched = false
+      failPrecondition(host, failure)
     case .host, .gate, .busy, .precondition:
       if isRestore(step) {
         failRestore(host, step, failure)

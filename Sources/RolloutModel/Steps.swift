@@ -99,6 +99,8 @@ public struct HostKnowledge: Hashable, Sendable, Codable {
   public var again: Bool
   /// The flip was promoted.
   public var isPromoted: Bool
+  /// The side that owned traffic was stopped then, so that it is started before anything else; nil where it was not.
+  public var isStopped: Bool?
 
   /// Nothing is known yet.
   public init(flip: String) {
@@ -128,11 +130,13 @@ public struct PreflightResult: Hashable, Sendable, Codable {
   public var isLive: Bool
   /// By which door the host was asked, and why, for people; nil where there is no choice of doors.
   public var way: String?
+  /// Whether the side that owns traffic was stopped by somebody, so that it is started before anything else; nil where it was not.
+  public var isStopped: Bool?
 
   /// A result from its parts.
   public init(
     architecture: String, release: Digest, from: Side?, fromVersion: String?, candidate: Slot, isLive: Bool,
-    way: String? = nil
+    way: String? = nil, isStopped: Bool? = nil
   ) {
     self.architecture = architecture
     self.release = release
@@ -141,6 +145,7 @@ public struct PreflightResult: Hashable, Sendable, Codable {
     self.candidate = candidate
     self.isLive = isLive
     self.way = way
+    self.isStopped = isStopped
   }
 }
 
@@ -214,7 +219,7 @@ public struct StepFailure: Error, Hashable, Sendable, Codable {
     case host
     /// The gate, or the soak, did not pass.
     case gate
-    /// A dependency or another precondition of this host does not hold: nothing was changed.
+    /// A dependency or another precondition of this host does not hold. Up to the staging: nothing was changed.
     case precondition
     /// The host has undone the flip by itself.
     case undone

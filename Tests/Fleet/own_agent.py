@@ -43,6 +43,16 @@ class OwnAgent(Agent):
         return {**base, **self.fields}
 
 
+def archive(folder: Path, number: int, broken: bool = False) -> Archive:
+    """A release of the agent that differs from others by its number, or one that ends at once."""
+    program = b"#!/bin/false\n" if broken else AGENT.read_bytes()
+    content = pack([*folders(["bin"]), member("bin/switchyard-agent", program, 0o755),
+                    member("GENERATION", f"{number}\n".encode())])
+    file = folder / f"own-{number}.tar.gz"
+    file.write_bytes(content)
+    return Archive(f"own-{number}", str(file), f"{number}.0.0", "", "Switchyard's own agent")
+
+
 @dataclass(frozen=True)
 class Answer:
     """What an agent answered."""
@@ -75,8 +85,8 @@ class OwnAgentTest(RolloutTest):
         for host in cls.fleet.hosts:
             cls.prepare(host.name, host.network.ipv4(host.number))
         for number in (1, 2, 3):
-            cls.site.archives[f"own-{number}"] = cls.archive(number)
-        cls.site.archives["own-bad"] = cls.archive(9, broken=True)
+            cls.site.archives[f"own-{number}"] = archive(cls.folder, number)
+        cls.site.archives["own-bad"] = archive(cls.folder, 9, broken=True)
 
     @classmethod
     def cert(cls, *arguments: str) -> None:
@@ -84,15 +94,6 @@ class OwnAgentTest(RolloutTest):
                                capture_output=True, text=True, check=False, timeout=60)
         if ended.returncode != 0:
             raise AssertionError(f"cert {arguments}: {ended.stdout}{ended.stderr}")
-
-    @classmethod
-    def archive(cls, number: int, broken: bool = False) -> Archive:
-        program = b"#!/bin/false\n" if broken else AGENT.read_bytes()
-        content = pack([*folders(["bin"]), member("bin/switchyard-agent", program, 0o755),
-                        member("GENERATION", f"{number}\n".encode())])
-        file = cls.folder / f"own-{number}.tar.gz"
-        file.write_bytes(content)
-        return Archive(f"own-{number}", str(file), f"{number}.0.0", "", "Switchyard's own agent")
 
     @classmethod
     def put(cls, host: str, path: str, content: bytes, mode: int = 0o644, group: str = "root") -> None:

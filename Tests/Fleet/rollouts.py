@@ -418,6 +418,18 @@ class RolloutTest(unittest.TestCase):
         """Until clients get a version, or those on the host itself where it is cut off."""
         self.wait_for(f"{version} on {host}", lambda: self.site.inside(agent, host) == version, within)
 
+    @contextmanager
+    def without_ssh(self) -> Iterator[None]:
+        """Nobody can come over SSH: what works then went through the agents."""
+        for host in self.fleet.hosts:
+            self.fleet.fault(host.name, "drop-ssh")
+            self.site.on_host(host.name, "systemctl", "stop", "ssh.service", "ssh.socket")
+        try:
+            yield
+        finally:
+            for host in self.fleet.hosts:
+                self.site.on_host(host.name, "systemctl", "start", "ssh.service")
+
     def wait_for(self, what: str, condition: Callable[[], bool], within: float = 60) -> None:
         self.assertTrue(wait_until(condition, within, pause=0.1), f"{what}: not within {within:g} s")
 

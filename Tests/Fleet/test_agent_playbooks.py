@@ -120,7 +120,7 @@ class AgentInstall(PlaybookTest):
         another = self.site.folder / "another/issued/h1"
         good = {"agent_version": OWN_VERSION, "agent_archive": self.own.file, "agent_archive_sha256": self.own.sha256,
                 "agent_host_program": str(PROGRAM.with_name("switchyard-host")), "agent_units": str(UNITS), "agent_tls": str(self.tls())}
-        for wrong, because in (
+        self.assert_all_refused("install_agent", [
             ({"agent_archive_sha256": "0" * 64}, "its SHA-256 is"),
             ({"agent_version": "1.0; reboot"}, "agent_version: 1.0; reboot"),
             ({"agent_host_program": "/no/such"}, "agent_host_program: /no/such"),
@@ -134,9 +134,7 @@ class AgentInstall(PlaybookTest):
             ({"agent_controllers": ["ops\nevil"]}, "agent_controllers"),
             ({"agent_tunnels": ["x"]}, "agent_tunnels"),
             ({"agent_port": 70000}, "agent_port: a port"),
-        ):
-            with self.subTest(wrong=wrong):
-                self.assert_refused("install_agent", because, **{**good, **wrong})
+        ], {"agent_address": "ansible_host", "agent_port": "7440"}, **good)
 
     def test_2_a_tool_that_cannot_be_imported_stops_the_play_before_anything_is_started(self) -> None:
         line = self.wheel("brokentool", "raise ImportError('as told')\n")

@@ -65,18 +65,6 @@ class RPCDoor(OwnAgentTest):
     def clients(self) -> Clients:
         return Clients([f"https://{host.network.ipv4(host.number)}:7440/version" for host in self.fleet.hosts])
 
-    @contextmanager
-    def without_ssh(self) -> Iterator[None]:
-        """Nobody can come over SSH: what works then went through the agents."""
-        for host in self.fleet.hosts:
-            self.fleet.fault(host.name, "drop-ssh")
-            self.site.on_host(host.name, "systemctl", "stop", "ssh.service", "ssh.socket")
-        try:
-            yield
-        finally:
-            for host in self.fleet.hosts:
-                self.site.on_host(host.name, "systemctl", "start", "ssh.service")
-
     def test_1_where_no_agent_answers_auto_takes_ssh_and_says_why(self) -> None:
         outcome = self.site.roll_out(self.own("auto"), "own-1", at_once())
         self.assertEqual(outcome.code, PROMOTED, outcome.said)
@@ -100,18 +88,38 @@ class RPCDoor(OwnAgentTest):
         self.assertEqual(self.owners(self.own("ssh")), {"green"})
         self.assertEqual(clients.failed, [])
 
-    def test_4_a_host_whose_agent_is_down_is_asked_over_ssh_and_upgraded_once_it_is_back(self) -> None:
-        self.site.on_host("h1", "systemctl", "stop", "switchyard-agent-green.service")
-        outcome = self.site.roll_out(self.own("auto"), "own-3", at_once())
-        self.assertNotEqual(outcome.code, PROMOTED, outcome.said)
-        reasons = {host["host"]: host["reason"] for host in self.site.status()["hosts"]}
-        # Only the host itself knows that: it was asked.
-        self.assertIn("no way back", reasons["h1"], outcome.said)
-        self.site.on_host("h1", "systemctl", "start", "switchyard-agent-green.service")
-        time.sleep(1)
+    def test_4_an_agent_that_is_dead_is_no_way_back_and_one_that_was_stopped_is_started_over_ssh(self) -> None:
+        program, unit = "/opt/switchyard/switchyard-agent/green/bin/switchyard-agent", "switchyard-agent-green.service"
+        on_host, state = self.site.on_host, lambda: self.site.unit("h1", self.own("ssh"), "green")["activeState"]
+        # Only the host itself can say these: it was asked over SSH.
+        on_host("h1", "systemctl", "stop", unit)
+        on_host("h1", "chmod", "000", program)
+        self.assert_no_way_back("the live version was stopped and does not start")
+        self.assertEqual(state(), "inactive", "it is left as it was found")
+        on_host("h1", "chmod", "755", program)
+        on_host("h1", "systemctl", "start", unit)
+        on_host("h1", "chmod", "000", program)
+        on_host("h1", "systemctl", "kill", "--signal=KILL", unit)
+        self.wait_for("its end", lambda: state() != "active")
+        self.assert_no_way_back("not healthy")
+
+        on_host("h1", "systemctl", "stop", unit)
+        on_host("h1", "systemctl", "reset-failed", unit)
+        on_host("h1", "chmod", "755", program)
+        plan = self.site.start(self.own("auto"), "own-3", at_once(), verb="plan").end()
+        self.assertIn("start what was stopped", plan.stdout)
+        self.assertEqual(state(), "inactive", "a plan changes nothing")
         outcome = self.site.roll_out(self.own("auto"), "own-3", at_once())
         self.assertEqual(outcome.code, PROMOTED, outcome.said)
         self.assertEqual(self.owners(self.own("ssh")), {"blue"})
+
+    def assert_no_way_back(self, why: str) -> None:
+        outcome = self.site.roll_out(self.own("auto"), "own-3", at_once())
+        self.assertNotEqual(outcome.code, PROMOTED, outcome.said)
+        told = {host["host"]: host for host in self.site.status()["hosts"]}
+        self.assertRegex(told["h1"]["reason"], f"{why}.*no way back", outcome.said)
+        self.assertEqual(told["h1"]["state"], "failed", outcome.said)
+        self.assertEqual(self.owners(self.own("ssh")), {"green"})
 
     def test_5_a_controller_with_a_foreign_certificate_is_refused(self) -> None:
         for arguments in (["init", "--name", "another authority"], ["issue", "ops", "--role", "controller", "--out",

@@ -5,61 +5,16 @@ from __future__ import annotations
 
 import json
 import unittest
-from pathlib import Path
-from typing import Any
 
-import runners
-from agents import Archive
-from plays import PLAYBOOKS, PlaybookTest
-from rollouts import INVALID, TOOL_ERROR, Outcome
-from test_agent_playbooks import OWN_VERSION, own_archive
+from agent_verbs import AgentVerbTest
+from rollouts import INVALID, TOOL_ERROR
+from test_agent_playbooks import OWN_VERSION
 
 
-class AgentVerbInstall(PlaybookTest):
+class AgentVerbInstall(AgentVerbTest):
     """The tests build on one another, as the days of an agent do: their names give the order."""
 
     hosts = 2
-    own: Archive
-    runner: Path
-    token: Path
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        super().setUpClass()
-        cls.own = own_archive(cls.site.folder)
-        cls.runner = runners.here(cls.site.folder / "ansible")
-        cls.token = cls.site.folder / "token"
-
-    def verb(self, verb: str, *more: str) -> Outcome:
-        # The tools for playbooks are installed on the hosts, which takes long.
-        return self.site.command("agent", verb, *more, "--inventory", self.site.inventory, "--output", "json").end(590)
-
-    def ask(self, verb: str, *more: str) -> Outcome:
-        return self.verb(verb, *more, "--controller", "desk", "--door", "rpc", "--token-file", str(self.token))
-
-    def install(self, *more: str) -> Outcome:
-        config = self.site.folder / "more.yml"
-        config.write_text("commands:\n  whoami: {run: [/usr/bin/id, -un]}\n", encoding="ascii")
-        return self.verb(
-            "install", "--version", OWN_VERSION, "--archive", self.own.file, "--controller", "desk", "--config", str(config),
-            "--playbooks", str(PLAYBOOKS), "--ansible-runner", str(self.runner),
-            "-e", f"agent_python_find_links={self.wheels_url}", *more)
-
-    def rows(self, outcome: Outcome, code: int = 0) -> dict[str, dict[str, Any]]:
-        self.assertEqual(outcome.code, code, outcome.said)
-        return {row["host"]: row for row in json.loads(outcome.stdout)}
-
-    def assert_token_is_nowhere(self, *outcomes: Outcome) -> None:
-        """Not in what was said, nor in the state folder, nor on hosts, whose agents know its digest alone."""
-        token = self.token.read_text(encoding="ascii").strip()
-        for outcome in outcomes:
-            self.assertNotIn(token, outcome.said)
-        for path in self.site.state.rglob("*"):
-            if path.is_file():
-                self.assertNotIn(token.encode(), path.read_bytes(), path)
-        for host in self.fleet.hosts:
-            self.assertNotIn(token, self.site.on_host(host.name, "journalctl", "--no-pager", "-o", "cat"))
-            self.assertEqual(self.site.on_host(host.name, "grep", "-rls", token, "/etc", "/opt/switchyard", "/var/lib"), "")
 
     def test_1_what_is_not_registered_is_not_installed(self) -> None:
         before = {host.name: self.site.traces(host.name) for host in self.fleet.hosts}

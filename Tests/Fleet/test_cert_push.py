@@ -3,77 +3,17 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import ssl
-import threading
 import unittest
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from callers import Callers
 from own_agent import OwnAgentTest
 from rollouts import INVALID, ROLLED_BACK, TOOL_ERROR, Outcome
 
 FOLDER = "/etc/switchyard-agent/tls"
-
-
-class Callers:
-    """Clients that ask agents over connections that stay, and over new ones, with all that TLS can check; none tries twice."""
-
-    def __init__(self, addresses: list[str], trust: ssl.SSLContext) -> None:
-        self.addresses = addresses
-        self.trust = trust
-        self.served = 0
-        self.failed: list[str] = []
-        self.kept: dict[str, int] = {}
-
-    @contextmanager
-    def busy(self) -> Iterator[None]:
-        over = threading.Event()
-        threads = [threading.Thread(target=kind, args=(address, over))
-                   for address in self.addresses for kind in (self.stay, self.come)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            for thread in threads:
-                thread.join()
-
-    def connect(self, address: str) -> http.client.HTTPSConnection:
-        return http.client.HTTPSConnection(address, 7440, context=self.trust, timeout=5)
-
-    def call(self, connection: http.client.HTTPSConnection, what: str) -> None:
-        try:
-            connection.request("GET", "/v1/facts")
-            answer = connection.getresponse()
-            answer.read()
-            if answer.status == 200:
-                self.served += 1
-            else:
-                self.failed.append(f"{what}: {answer.status}")
-        except (OSError, http.client.HTTPException) as error:
-            self.failed.append(f"{what}: {type(error).__name__} {error}")
-
-    def stay(self, address: str, over: threading.Event) -> None:
-        connection = self.connect(address)
-        connection.connect()
-        own = connection.sock
-        while not over.wait(0.05):
-            self.call(connection, f"{address}, kept")
-        # http.client would connect again in silence where the agent had ended it.
-        if connection.sock is own:
-            self.kept[address] = 1
-        connection.close()
-
-    def come(self, address: str, over: threading.Event) -> None:
-        while not over.wait(0.05):
-            connection = self.connect(address)
-            self.call(connection, f"{address}, new")
-            connection.close()
 
 
 class CertPush(OwnAgentTest):
@@ -101,17 +41,6 @@ class CertPush(OwnAgentTest):
         trust = ssl.create_default_context(cafile=str(self.folder / "ops/ca.pem"))
         trust.load_cert_chain(self.folder / "ops/ops.pem", self.folder / "ops/ops.key")
         return Callers([self.address(host.name) for host in self.fleet.hosts], trust)
-
-    @contextmanager
-    def without_ssh(self) -> Iterator[None]:
-        for host in self.fleet.hosts:
-            self.fleet.fault(host.name, "drop-ssh")
-            self.site.on_host(host.name, "systemctl", "stop", "ssh.service", "ssh.socket")
-        try:
-            yield
-        finally:
-            for host in self.fleet.hosts:
-                self.site.on_host(host.name, "systemctl", "start", "ssh.service")
 
     def assert_renewed(self, outcome: Outcome, changed: bool = True) -> None:
         self.assertEqual(outcome.code, 0, outcome.said)

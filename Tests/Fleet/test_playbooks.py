@@ -63,7 +63,7 @@ class Caddy(PlaybookTest):
 
     def test_1_values_that_make_no_sense_are_refused_before_anything_is_changed(self) -> None:
         good = {"caddy_config": caddyfile("x"), "caddy_health_url": "http://127.0.0.1:8080/"}
-        for wrong, because in (
+        self.assert_all_refused("deploy_caddy", [
             ({"caddy_config": ""}, "caddy_config, a Caddyfile's text"),
             ({"caddy_config_file": "/etc/hostname"}, "caddy_config, a Caddyfile's text"),
             ({"caddy_health_url": ""}, "caddy_health_url: a URL"),
@@ -74,9 +74,7 @@ class Caddy(PlaybookTest):
             ({"caddy_source": "archive", "caddy_archive": "/tmp/caddy.tar.gz", "caddy_archive_sha256": "abc"}, "64 hexadecimal digits"),
             ({"caddy_source": "archive", "caddy_archive": "/etc/x;reboot", "caddy_archive_sha256": "0" * 64}, "a path or URL that ends in"),
             ({"caddy_source": "archive", "caddy_archive": "/no/such.tar.gz", "caddy_archive_sha256": "0" * 64}, "no such file"),
-        ):
-            with self.subTest(wrong=wrong):
-                self.assert_refused("deploy_caddy", because, **{**good, **wrong})
+        ], **good)
 
     def test_2_caddy_is_there_from_nothing_and_a_second_run_changes_nothing(self) -> None:
         self.assert_played(self.deploy("the first"))
@@ -173,15 +171,13 @@ class Xray(PlaybookTest):
 
     def test_1_values_that_make_no_sense_are_refused_before_anything_is_changed(self) -> None:
         good = {"xray_config": xray(), "xray_health_proxy": "http://127.0.0.1:8118"}
-        for wrong, because in (
+        self.assert_all_refused("deploy_xray", [
             ({"xray_config": ""}, "xray_config, a configuration"),
             ({"xray_health_proxy": "ftp://127.0.0.1:1"}, "xray_health_proxy: http://HOST:PORT"),
             ({"xray_health_url": "file:///etc/passwd"}, "xray_health_url: a URL"),
             ({"xray_source": "archive", "xray_archive": "/no/such.zip", "xray_archive_sha256": "0" * 64}, "no such file"),
             ({"xray_source": "moon"}, "must be one of: wheel, archive"),
-        ):
-            with self.subTest(wrong=wrong):
-                self.assert_refused("deploy_xray", because, **{**good, **wrong})
+        ], **good)
 
     def test_2_requests_are_proxied_from_nothing_on_and_a_second_run_changes_nothing(self) -> None:
         self.assert_played(self.deploy())

@@ -88,6 +88,22 @@ import Testing
     #expect(bench.state == .promotedWithExceptions)
   }
 
+  @Test("A host that turns out not to be fit before anything is staged has failed, with nothing to undo")
+  func precondition() throws {
+    var bench = try Bench.started()
+    var stopped = try clear()
+    stopped.isStopped = true
+    guard case .perform(0, _, .stage(again: false), let known, _) = bench.finish(0, .cleared(stopped)).first
+    else {
+      Issue.record("it was not staged")
+      return
+    }
+    #expect(known.isStopped == true)
+    bench.fail(0, .precondition)
+    #expect(bench.phase(0) == .failed && bench.steps[0] == nil && bench.engine.failures == 1)
+    #expect(bench.reason(0) == "precondition here")
+  }
+
   @Test(
     "A precondition that fails after the staging is no fault of the release", arguments: ["start", "flip"])
   func latePrecondition(word: String) throws {

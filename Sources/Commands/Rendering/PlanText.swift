@@ -133,7 +133,9 @@ struct PlanText {
       ]
     case .success(let found):
       let last = soak > .zero ? "soak \(soak), promote" : "promote"
-      let first = found.from == nil ? "first install: " : ""
+      let first =
+        found.from == nil
+        ? "first install: " : found.isStopped == true ? "start what was stopped, " : ""
       let door = found.way.map { "; over \($0)" } ?? ""
       return [
         StyledText(symbols.active, .active), name, StyledText(from(found)),

@@ -120,7 +120,7 @@ struct LogLine {
   private func word(_ outcome: StepOutcome) -> String {
     switch outcome {
     case .cleared(let result):
-      "preflight passed: \(result.fromVersion ?? result.from?.rawValue ?? "nothing") is live, \(result.candidate.rawValue) is free\(result.way.map { ", over \($0)" } ?? "")"
+      "preflight passed: \(result.fromVersion ?? result.from?.rawValue ?? "nothing") is live\(result.isStopped == true ? " but stopped" : ""), \(result.candidate.rawValue) is free\(result.way.map { ", over \($0)" } ?? "")"
     case .staged: "the release is in the host's store"
     case .started(_, let invocation): "the candidate's unit is active, invocation \(invocation)"
     case .gatePassed: "the gate has passed"
