@@ -88,6 +88,11 @@ package final class HostHands: Hands {
   package func removeState(of agent: AgentName) throws(HostFailure) {
     guard access(files.states, F_OK) == 0 else { return }
     try FileTree.remove(agent.text, in: try FileTree.openFolder(files.states))
+    try takeDownUnused()
+  }
+
+  /// Removes the program and its units where neither an agent nor the way through Switchyard's own agent needs them.
+  package func takeDownUnused() throws(HostFailure) {
     guard try knownAgents(files).isEmpty else { return }
     try Installation(files: files, bus: try bus()).takeDown()
   }

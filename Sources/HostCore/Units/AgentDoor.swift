@@ -8,7 +8,8 @@ struct AgentDoor {
   let bus: SystemBus
 
   private static let socket = "switchyard-host.socket"
-  private static let service = "switchyard-host@.service"
+  /// The unit of its conversations, which runs the host's own copy of the host program.
+  static let service = "switchyard-host@.service"
 
   /// Takes it away; what of it is gone already is none the worse. Conversations that the socket began go on.
   func close() throws(HostFailure) {

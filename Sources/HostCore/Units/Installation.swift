@@ -43,10 +43,12 @@ struct Installation {
     }
   }
 
-  /// Removes all of it, unless an agent has come in the meantime.
+  /// Removes all of it, unless an agent has come in the meantime. Where the way through Switchyard's own agent runs the program,
+  /// that stays: who prepared the host put it there, and would be shut out without it.
   func takeDown() throws(HostFailure) {
     let wanted = [Self.restore, Self.trafficGuard]
-    let traces = wanted.map { "\(files.units)/\($0)" } + [files.programs, lockPath]
+    let isDoor = isThere("\(files.units)/\(AgentDoor.service)")
+    let traces = wanted.map { "\(files.units)/\($0)" } + (isDoor ? [] : [files.programs]) + [lockPath]
     guard traces.contains(where: { isThere($0) }) else { return }
     let states = try FileTree.makeFolder(files.states)
     let lock = try AgentLock(path: lockPath, within: Self.lockWithin)
@@ -61,8 +63,10 @@ struct Installation {
     let units = try FileTree.makeFolder(files.units)
     for unit in wanted { try FileTree.remove(unit, in: units) }
     try asking("removing the host's own units") { () throws(BusError) in try bus.reload() }
-    try FileTree.remove("bin", in: try FileTree.makeFolder(files.store))
-    try FileTree.removeIfEmpty(files.store)
+    if !isDoor {
+      try FileTree.remove("bin", in: try FileTree.makeFolder(files.store))
+      try FileTree.removeIfEmpty(files.store)
+    }
     // Something else of that name stays, as it did when ours was installed.
     if ProcFiles.link("\(files.commands)/switchyard-host") == files.program {
       try FileTree.remove("switchyard-host", in: try FileTree.makeFolder(files.commands))
