@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import ssl
 import subprocess
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 from agents import Archive, folders, member, pack
 from fleet import Fleet
+from fleetkit.clock import WrongClock
 from rollouts import PROGRAM, PROMOTED, Agent, RolloutTest, at_once
 from supplies import put
 
@@ -59,18 +61,22 @@ class Answer:
         return [json.loads(line) for line in self.body.splitlines()]
 
 
-def certify(folder: Path, *arguments: str) -> None:
-    """A `cert` verb with the authority in a test's folder."""
+DOOR_UNITS = ("switchyard-host.socket", "switchyard-host@.service", "switchyard-playbook.socket", "switchyard-playbook@.service")
+
+
+def certify(folder: Path, *arguments: str, clock: WrongClock | None = None) -> None:
+    """A `cert` verb with the authority in a test's folder, today or when a clock says."""
+    environment = {**os.environ, **(clock.environment if clock else {})}
     ended = subprocess.run([PROGRAM, "cert", *arguments, "--authority", folder / "authority"],
-                           capture_output=True, text=True, check=False, timeout=60)
+                           capture_output=True, text=True, check=False, timeout=60, env=environment)
     if ended.returncode != 0:
         raise AssertionError(f"cert {arguments}: {ended.stdout}{ended.stderr}")
 
 
-def make_authority(folder: Path) -> None:
+def make_authority(folder: Path, clock: WrongClock | None = None) -> None:
     """The authority of a test's fleet, and its controllers' certificate."""
-    certify(folder, "init", "--name", "fleet authority")
-    certify(folder, "issue", "ops", "--role", "controller", "--out", str(folder / "ops"))
+    certify(folder, "init", "--name", "fleet authority", clock=clock)
+    certify(folder, "issue", "ops", "--role", "controller", "--out", str(folder / "ops"), clock=clock)
 
 
 def means(folder: Path) -> dict[str, str]:
@@ -78,9 +84,10 @@ def means(folder: Path) -> dict[str, str]:
     return {"authority": str(folder / "ops/ca.pem"), "certificate": str(folder / "ops/ops.pem"), "key": str(folder / "ops/ops.key")}
 
 
-def prepare(fleet: Fleet, folder: Path, host: str, configuration: str) -> None:
+def prepare(fleet: Fleet, folder: Path, host: str, configuration: str, clock: WrongClock | None = None) -> None:
     """What docs/agent.md asks for before the first install."""
-    certify(folder, "issue", host, "--san", f"ip:{fleet.network.ipv4(fleet.host(host).number)}", "--out", str(folder / host))
+    certify(folder, "issue", host, "--san", f"ip:{fleet.network.ipv4(fleet.host(host).number)}", "--out", str(folder / host),
+            clock=clock)
     for argv in (["useradd", "--system", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", "switchyard-agent"],
                  ["install", "-d", "-m", "0750", "-g", "switchyard-agent", "/etc/switchyard-agent", "/etc/switchyard-agent/tls"]):
         fleet.execute(host, argv)
@@ -92,10 +99,20 @@ def prepare(fleet: Fleet, folder: Path, host: str, configuration: str) -> None:
         "listen: 0.0.0.0\ncertificate: /etc/switchyard-agent/tls/agent.pem\nkey: /etc/switchyard-agent/tls/agent.key\n"
         "authority: /etc/switchyard-agent/tls/ca.pem\nrevoked: /etc/switchyard-agent/tls/crl.pem\ncontrollers: [ops]\n"
         f"drain: 5s\n{configuration}").encode())
-    for unit in ("switchyard-host.socket", "switchyard-host@.service"):
+    for unit in DOOR_UNITS:
         put(fleet, host, f"/etc/systemd/system/{unit}", (UNITS / unit).read_bytes())
     fleet.execute(host, ["systemctl", "daemon-reload"])
-    fleet.execute(host, ["systemctl", "enable", "--now", "switchyard-host.socket"])
+    fleet.execute(host, ["systemctl", "enable", "--now", *(unit for unit in DOOR_UNITS if unit.endswith(".socket"))])
+
+
+#: What `agent uninstall` leaves on a host, by its own words: uploads and logs, tools for playbooks, what SSH's login has cached.
+KEPT = ("/var/lib/switchyard-agent", "/opt/switchyard-python", "/root/.cache/switchyard")
+
+
+def left(fleet: Fleet, host: str) -> list[str]:
+    """Files with Switchyard's name on a host that `agent uninstall` does not say to leave, and links to units of it."""
+    said = fleet.execute(host, ["find", "/", "/run", "-xdev", "-name", "*switchyard*", "-print", "-prune"]).stdout
+    return sorted(path for path in set(said.splitlines()) if path not in KEPT)
 
 
 class OwnAgentTest(RolloutTest):

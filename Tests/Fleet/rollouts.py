@@ -376,8 +376,8 @@ class RolloutTest(unittest.TestCase):
     containers = False
     #: The way to the hosts.
     door: type[Door] = Door
-    #: The tests that `make test` repeats, where a class's tests have another door than they were written with.
-    each_time: tuple[str, ...] = ()
+    #: Where a class repeats tests over another door than they were written for: those that are repeated each time. None: all.
+    each_time: tuple[str, ...] | None = None
     site: Site
     fleet: Fleet
     _agents = 0

@@ -7,11 +7,14 @@ from typing import Any
 
 import own_agent
 from fleet import Fleet
+from fleetkit.clock import WrongClock
 from rollouts import Door
 from supplies import put
 
 PORT = 7440
 UNIT = "door.service"
+#: How old a test's certificates are, in seconds: a clock that is a day behind still finds them valid.
+AGE = 2 * 86_400
 PROGRAM = "/opt/door/switchyard-agent"
 #: The ports that the slots of a test's agents have, and one on which nobody listens.
 TUNNELS = [9, *range(7000, 7130)]
@@ -34,12 +37,18 @@ class RPC(Door):
 
     def __init__(self, fleet: Fleet, folder: Path) -> None:
         super().__init__(fleet, folder)
-        own_agent.make_authority(folder)
-        for host in fleet.hosts:
-            self.prepare(host.name)
+        self.clock = WrongClock.make(folder)
+        self.clock.set(-AGE)
+        own_agent.make_authority(folder, self.clock)
+        for host in self.behind(fleet):
+            self.prepare(host)
+
+    def behind(self, fleet: Fleet) -> list[str]:
+        """The hosts that have an agent."""
+        return [host.name for host in fleet.hosts]
 
     def prepare(self, host: str) -> None:
-        own_agent.prepare(self.fleet, self.folder, host, f"tunnels: {TUNNELS}\n")
+        own_agent.prepare(self.fleet, self.folder, host, f"tunnels: {TUNNELS}\n", self.clock)
         put(self.fleet, host, "/opt/switchyard/bin/switchyard-host", own_agent.HOST_PROGRAM.read_bytes(), 0o755)
         put(self.fleet, host, PROGRAM, own_agent.AGENT.read_bytes(), 0o755)
         put(self.fleet, host, f"/etc/systemd/system/{UNIT}", unit().encode())

@@ -10,6 +10,8 @@ from typing import Any
 
 import runners
 from agents import Archive
+from fleetkit.processes import wait_until
+from own_agent import left
 from plays import PLAYBOOKS, PlaybookTest
 from rollouts import INVALID, TOOL_ERROR, Outcome
 from test_agent_playbooks import OWN_VERSION, own_archive
@@ -107,10 +109,9 @@ class AgentVerbInstall(PlaybookTest):
     def test_5_uninstalled_they_are_gone_from_hosts_and_registry(self) -> None:
         self.rows(self.ask("uninstall", "--yes"))
         for host in self.fleet.hosts:
-            gone = lambda name=host.name: all(  # noqa: E731
-                self.fleet.execute(name, ["test", "-e", path]).returncode != 0
-                for path in ("/etc/switchyard-agent", "/opt/switchyard/switchyard-agent", "/etc/systemd/system/switchyard-host.socket"))
-            self.wait_for(f"the agent's end on {host.name}", gone)
+            # Over RPC its silence was seen, after which it may still drain.
+            wait_until(lambda name=host.name: not left(self.fleet, name), 60, pause=0.5)
+            self.assertEqual(left(self.fleet, host.name), [])
         self.assertEqual(json.loads(self.site.run("agent", "list", "--output", "json").stdout), [])
 
 
