@@ -133,7 +133,7 @@ struct RPCClient: Sendable {
     }
     return DoorError(
       .refused, "\(place(address)): the agent does not let us in: \(words)",
-      hint: "see controllers: and token_sha256: in its configuration, and switchyard cert status")
+      hint: "see controllers:, tunnels: and token_sha256: in its configuration, and switchyard cert status")
   }
 
   private func connected(

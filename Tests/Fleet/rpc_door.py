@@ -16,8 +16,8 @@ UNIT = "door.service"
 #: How old a test's certificates are, in seconds: a clock that is a day behind still finds them valid.
 AGE = 2 * 86_400
 PROGRAM = "/opt/door/switchyard-agent"
-#: The ports that the slots of a test's agents have, and one on which nobody listens.
-TUNNELS = [9, *range(7000, 7130)]
+#: The ports that the slots of a test's agents have, those that they had before Switchyard, and one on which nobody listens.
+TUNNELS = [9, *range(7000, 7130), *range(8400, 8460)]
 
 
 def unit() -> str:
