@@ -72,7 +72,9 @@ class RPC(Door):
         self.fleet.fault(host, "drop-tcp", str(PORT))
 
     def shut(self, host: str) -> None:
-        self.fleet.execute(host, ["systemctl", "stop", UNIT])
+        """At once: an agent that is asked to end carries on for a while what it has begun."""
+        for argv in (["stop", "--no-block"], ["kill", "--signal=KILL"], ["stop"]):
+            self.fleet.execute(host, ["systemctl", *argv, UNIT])
 
     def open(self, host: str) -> None:
         """Its unit tells systemd when it serves: the command ends then."""

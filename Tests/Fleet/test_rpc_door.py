@@ -49,7 +49,8 @@ class FirstLeases(RolloutTest):
     def test_the_first_lease_and_the_last_agents_end_leave_the_way_in(self) -> None:
         put(self.fleet, "h2", "/etc/systemd/system/switchyard-host@.service.d/link.conf", NO_LINK.encode())
         self.site.on_host("h2", "systemctl", "daemon-reload")
-        agent = self.installed()
+        # What its unit forbids does not end a program that checks a dependency.
+        agent = self.installed(dependencies=[{"command": ["/usr/bin/nice", "-n", "1", "/usr/bin/true"]}])
         self.assertEqual(self.link("h1"), HOST_PROGRAM)
         self.assertEqual(self.link("h2"), "")
         said = self.site.on_host("h2", "journalctl", "--no-pager", "--output=cat", "--unit=switchyard-host@*.service")
@@ -152,7 +153,7 @@ class MixedDoors(RolloutTest):
         agent = self.installed()
         with self.site.load(agent) as finish:
             command = self.site.start(agent, "agent-2", policy(soak="4s"), "--limit", "h3")
-            self.site.await_step(agent, "agent-2", "soak", "h3")
+            self.site.await_step(agent, "agent-2", "soak")
             self.site.door.shut("h3")
             self.addCleanup(self.site.door.open, "h3")
             outcome = command.end()
