@@ -60,8 +60,8 @@ class FirstLeases(RolloutTest):
         self.assertEqual(forgotten.code, 0, forgotten.said)
         self.assertEqual(self.link("h1"), "")
         for host in ("h1", "h2"):
-            left = self.site.on_host(host, "find", "/etc/systemd/system", "-name", "switchyard-*.service", "-printf", "%f ")
-            self.assertEqual(left, "switchyard-host@.service ", "the host's own units went with its last agent")
+            own = self.site.on_host(host, "find", "/etc/systemd/system", "-name", "switchyard-guard*", "-o", "-name", "switchyard-restore*")
+            self.assertEqual(own, "", "the host's own units went with its last agent")
         checked = self.site.hosts("check", agent)
         self.assertEqual(checked.code, 0, checked.said)
         self.installed()

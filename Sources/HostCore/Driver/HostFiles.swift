@@ -32,6 +32,8 @@ package struct HostFiles: Hashable, Sendable {
   package var agentSettings: String { "\(prefix)/etc/switchyard-agent" }
   /// What Switchyard's own agent shows and trusts.
   package var credentials: String { "\(agentSettings)/tls" }
+  /// The environment of all agents' slots.
+  package var settings: String { "\(prefix)/etc/switchyard" }
   /// The environment of an agent's slots.
-  package func settings(of agent: AgentName) -> String { "\(prefix)/etc/switchyard/\(agent)" }
+  package func settings(of agent: AgentName) -> String { "\(settings)/\(agent)" }
 }

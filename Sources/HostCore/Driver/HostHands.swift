@@ -319,7 +319,7 @@ extension HostHands {
   private func removeAll(_ setup: AgentSetup) throws(HostFailure) {
     try traffic(setup).remove(setup)
     try store.remove(setup.name)
-    try FileTree.remove(setup.name.text, in: try FileTree.makeFolder("\(files.settings(of: setup.name))/.."))
+    try FileTree.remove(setup.name.text, in: try FileTree.makeFolder(files.settings))
   }
 }
 

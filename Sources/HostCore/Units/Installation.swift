@@ -72,6 +72,8 @@ struct Installation {
     unlinkCommand()
     // Last: while it is there, a removal that was cut off can be told from one that is done.
     try FileTree.remove(".install.lock", in: states)
+    // An agent that has come since has its own in them.
+    for folder in [files.settings, files.states] { try FileTree.removeIfEmpty(folder) }
   }
 
   private func isThere(_ path: String) -> Bool {
