@@ -348,7 +348,8 @@ class AgentVerbs(OwnAgentTest):
             wait_until(lambda name=name: not left(self.fleet, name), 60, pause=0.5)
             self.assertEqual(left(self.fleet, name), [])
             units = self.site.on_host(name, "systemctl", "list-units", "--all", "--plain", "--no-legend", "switchyard-*")
-            self.assertEqual(units, "")
+            # The conversation that carried the order outlives its unit's file: where the agent broke it off, it is listed as failed.
+            self.assertEqual([line for line in units.splitlines() if not line.startswith("switchyard-host@")], [])
             self.assertIn("switchyard-agent", self.site.on_host(name, "getent", "passwd", "switchyard-agent"))
         self.assertEqual(self.rows(self.site.run("agent", "list", "--output", "json")), {})
         # Done twice it is done.
