@@ -175,7 +175,7 @@ let package = Package(
       "FilesTests", ["BadFiles", "Inventory", "MarkedYAML", "PolicyFiles", "RolloutModel"],
       exclude: ["Inventories"]),
     tests("HostMachineTests", ["HostMachine", "RolloutModel"]),
-    tests("HostCoreTests", ["HostCore", "HostMachine", "HostProtocol", "RolloutModel"]),
+    tests("HostCoreTests", ["HostCore", "HostMachine", "HostProtocol", "RolloutModel", "SystemdBus"]),
     tests("LayeringTests", []),
     tests(
       "PlaybooksTests", ["HostProtocol", "MarkedYAML", "Playbooks", "Ports", "RolloutModel"],

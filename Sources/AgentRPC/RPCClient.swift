@@ -139,7 +139,7 @@ struct RPCClient: Sendable {
     }
     return DoorError(
       .refused, "\(place(address)): the agent does not let us in: \(words)",
-      hint: "see controllers: and token_sha256: in its configuration, and switchyard cert status")
+      hint: "see controllers:, tunnels: and token_sha256: in its configuration, and switchyard cert status")
   }
 
   private func connected(
@@ -195,7 +195,10 @@ struct RPCClient: Sendable {
     if Self.isDistrust(error) {
       return DoorError(
         .refused, "\(place): no trust between the agent and us: \(words)",
-        hint: "its certificate must name this address and be from the authority, ours must be a controller's")
+        hint: """
+          its certificate must name this address, be from the authority and be valid by this machine's clock, ours must be \
+          a controller's
+          """)
     }
     return DoorError(
       .unreachable, "\(place): no agent answers: \(words)",

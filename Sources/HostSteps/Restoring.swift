@@ -103,7 +103,12 @@ extension StepRunner {
       case .armed where unit?.isActive == true:
         return .candidateRuns(bootID: status.bootID, invocation: unit?.invocation ?? "")
       case .armed: throw StepFailure(.changed, "the flip was cut off, and the candidate is down")
-      case .confirmed: return .confirmed(bootID: status.bootID, invocation: unit?.invocation ?? "")
+      case .confirmed:
+        // A host that is booting may be asked before it has started anything: that neither side answers then is no outage.
+        guard let unit, !unit.invocation.isEmpty else {
+          throw StepFailure(.changed, "the host has not started the new version since its boot")
+        }
+        return .confirmed(bootID: status.bootID, invocation: unit.invocation)
       case .promoted: return .promoted
       case .reverting: throw StepFailure(.changed, "the host is undoing the flip: \(reason)")
       case .reverted where flip.orderedBy != nil: return .undoneByOrder(reason: reason)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import http.client
-import io
 import json
+import os
 import ssl
 import subprocess
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agents import Archive, folders, member, pack
+from fleet import Fleet
+from fleetkit.clock import WrongClock
 from rollouts import PROGRAM, PROMOTED, Agent, RolloutTest, at_once
+from supplies import put
 
 AGENT = PROGRAM.with_name("switchyard-agent")
 HOST_PROGRAM = PROGRAM.with_name("switchyard-host")
@@ -69,6 +71,60 @@ class Answer:
         return [json.loads(line) for line in self.body.splitlines()]
 
 
+DOOR_UNITS = ("switchyard-host.socket", "switchyard-host@.service", "switchyard-playbook.socket", "switchyard-playbook@.service")
+
+
+def certify(folder: Path, *arguments: str, clock: WrongClock | None = None) -> None:
+    """A `cert` verb with the authority in a test's folder, today or when a clock says."""
+    environment = {**os.environ, **(clock.environment if clock else {})}
+    ended = subprocess.run([PROGRAM, "cert", *arguments, "--authority", folder / "authority"],
+                           capture_output=True, text=True, check=False, timeout=60, env=environment)
+    if ended.returncode != 0:
+        raise AssertionError(f"cert {arguments}: {ended.stdout}{ended.stderr}")
+
+
+def make_authority(folder: Path, clock: WrongClock | None = None) -> None:
+    """The authority of a test's fleet, and its controllers' certificate."""
+    certify(folder, "init", "--name", "fleet authority", clock=clock)
+    certify(folder, "issue", "ops", "--role", "controller", "--out", str(folder / "ops"), clock=clock)
+
+
+def means(folder: Path) -> dict[str, str]:
+    """What an agent file says of the RPC door."""
+    return {"authority": str(folder / "ops/ca.pem"), "certificate": str(folder / "ops/ops.pem"), "key": str(folder / "ops/ops.key")}
+
+
+def prepare(fleet: Fleet, folder: Path, host: str, configuration: str, clock: WrongClock | None = None) -> None:
+    """What docs/agent.md asks for before the first install."""
+    certify(folder, "issue", host, "--san", f"ip:{fleet.network.ipv4(fleet.host(host).number)}", "--out", str(folder / host),
+            clock=clock)
+    for argv in (["useradd", "--system", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", "switchyard-agent"],
+                 ["install", "-d", "-m", "0750", "-g", "switchyard-agent", "/etc/switchyard-agent", "/etc/switchyard-agent/tls"]):
+        fleet.execute(host, argv)
+    issued = folder / host
+    for name, source in (("agent.pem", f"{host}.pem"), ("ca.pem", "ca.pem"), ("crl.pem", "crl.pem")):
+        put(fleet, host, f"/etc/switchyard-agent/tls/{name}", (issued / source).read_bytes())
+    put(fleet, host, "/etc/switchyard-agent/tls/agent.key", (issued / f"{host}.key").read_bytes(), 0o640, "switchyard-agent")
+    put(fleet, host, "/etc/switchyard-agent/agent.yml", (
+        "listen: 0.0.0.0\ncertificate: /etc/switchyard-agent/tls/agent.pem\nkey: /etc/switchyard-agent/tls/agent.key\n"
+        "authority: /etc/switchyard-agent/tls/ca.pem\nrevoked: /etc/switchyard-agent/tls/crl.pem\ncontrollers: [ops]\n"
+        f"drain: 5s\n{configuration}").encode())
+    for unit in DOOR_UNITS:
+        put(fleet, host, f"/etc/systemd/system/{unit}", (UNITS / unit).read_bytes())
+    fleet.execute(host, ["systemctl", "daemon-reload"])
+    fleet.execute(host, ["systemctl", "enable", "--now", *(unit for unit in DOOR_UNITS if unit.endswith(".socket"))])
+
+
+#: What `agent uninstall` leaves on a host, by its own words: uploads and logs, tools for playbooks, what SSH's login has cached.
+KEPT = ("/var/lib/switchyard-agent", "/opt/switchyard-python", "/root/.cache/switchyard")
+
+
+def left(fleet: Fleet, host: str) -> list[str]:
+    """Files with Switchyard's name on a host that `agent uninstall` does not say to leave, and links to units of it."""
+    said = fleet.execute(host, ["find", "/", "/run", "-xdev", "-name", "*switchyard*", "-print", "-prune"]).stdout
+    return sorted(path for path in set(said.splitlines()) if path not in KEPT)
+
+
 class OwnAgentTest(RolloutTest):
     """Hosts that have all that docs/agent.md asks for before the agent's first install."""
 
@@ -80,8 +136,7 @@ class OwnAgentTest(RolloutTest):
     def setUpClass(cls) -> None:
         super().setUpClass()
         cls.folder = cls.site.folder
-        cls.cert("init", "--name", "fleet authority")
-        cls.cert("issue", "ops", "--role", "controller", "--out", str(cls.folder / "ops"))
+        make_authority(cls.folder)
         for host in cls.fleet.hosts:
             cls.prepare(host.name, host.network.ipv4(host.number))
         for number in (1, 2, 3):
@@ -90,46 +145,19 @@ class OwnAgentTest(RolloutTest):
 
     @classmethod
     def cert(cls, *arguments: str) -> None:
-        ended = subprocess.run([PROGRAM, "cert", *arguments, "--authority", cls.folder / "authority"],
-                               capture_output=True, text=True, check=False, timeout=60)
-        if ended.returncode != 0:
-            raise AssertionError(f"cert {arguments}: {ended.stdout}{ended.stderr}")
+        certify(cls.folder, *arguments)
 
     @classmethod
     def put(cls, host: str, path: str, content: bytes, mode: int = 0o644, group: str = "root") -> None:
-        """A file on a host, by way of its tar: nothing has to be there but the base system."""
-        bundle = io.BytesIO()
-        with tarfile.open(fileobj=bundle, mode="w") as tar:
-            info = tarfile.TarInfo(path.lstrip("/"))
-            info.size, info.mode, info.gname = len(content), mode, group
-            tar.addfile(info, io.BytesIO(content))
-        argv = cls.fleet.host(host).argv_inside(["tar", "-x", "-C", "/"])
-        subprocess.run(argv, input=bundle.getvalue(), check=True, timeout=60)
+        put(cls.fleet, host, path, content, mode, group)
 
     @classmethod
     def prepare(cls, host: str, address: str) -> None:
         """What docs/agent.md asks for before the first install."""
-        cls.cert("issue", host, "--san", f"ip:{address}", "--out", str(cls.folder / host))
-        on_host = cls.site.on_host
-        on_host(host, "useradd", "--system", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", "switchyard-agent")
-        on_host(host, "install", "-d", "-m", "0750", "-g", "switchyard-agent", "/etc/switchyard-agent", "/etc/switchyard-agent/tls")
-        issued = cls.folder / host
-        for name, source in (("agent.pem", f"{host}.pem"), ("ca.pem", "ca.pem"), ("crl.pem", "crl.pem")):
-            cls.put(host, f"/etc/switchyard-agent/tls/{name}", (issued / source).read_bytes())
-        cls.put(host, "/etc/switchyard-agent/tls/agent.key", (issued / f"{host}.key").read_bytes(), 0o640, "switchyard-agent")
-        cls.put(host, "/etc/switchyard-agent/agent.yml", (
-            "listen: 0.0.0.0\ncertificate: /etc/switchyard-agent/tls/agent.pem\nkey: /etc/switchyard-agent/tls/agent.key\n"
-            "authority: /etc/switchyard-agent/tls/ca.pem\nrevoked: /etc/switchyard-agent/tls/crl.pem\ncontrollers: [ops]\n"
-            f"tunnels: [7441, 7442]\ndrain: 5s\n{cls.configuration}").encode())
-        for unit in ("switchyard-host.socket", "switchyard-host@.service"):
-            cls.put(host, f"/etc/systemd/system/{unit}", (UNITS / unit).read_bytes())
-        on_host(host, "systemctl", "daemon-reload")
-        on_host(host, "systemctl", "enable", "--now", "switchyard-host.socket")
+        prepare(cls.fleet, cls.folder, host, f"tunnels: [7441, 7442]\n{cls.configuration}")
 
     def own(self, door: str, **fields: Any) -> OwnAgent:
-        means = {"authority": str(self.folder / "ops/ca.pem"), "certificate": str(self.folder / "ops/ops.pem"),
-                 "key": str(self.folder / "ops/ops.key")}
-        return OwnAgent("switchyard-agent", 0, {"door": door, "rpc": means, **fields})
+        return OwnAgent("switchyard-agent", 0, {"door": door, "rpc": means(self.folder), **fields})
 
     def install(self, **fields: Any) -> None:
         """The agent on every host, over SSH."""

@@ -145,14 +145,51 @@ class Command:
         return os.pread(self._err.fileno(), 1 << 20, 0).decode("utf-8", "replace")
 
 
+class Door:
+    """By which way a test's controllers reach its hosts: SSH, or as a subclass has it. The hosts have what it needs."""
+
+    #: As agent files and logs call it.
+    name = "ssh"
+
+    def __init__(self, fleet: Fleet, folder: Path) -> None:
+        self.fleet = fleet
+        self.folder = folder
+
+    def inventory(self, login: str) -> str:
+        """The inventory file with which controllers get in."""
+        return str(self.fleet.describe()["inventory"][login])  # type: ignore[index]
+
+    def fields(self) -> dict[str, Any]:
+        """What it adds to agent files."""
+        return {}
+
+    def drop(self, host: str) -> None:
+        """Every connection through it that stands ends; new ones are taken."""
+        self.fleet.fault(host, "drop-ssh")
+
+    def shut(self, host: str) -> None:
+        """The host is up, and nobody gets in."""
+        self.fleet.execute(host, ["systemctl", "stop", "ssh.service", "ssh.socket"])
+
+    def open(self, host: str) -> None:
+        self.fleet.execute(host, ["systemctl", "start", "ssh.service"])
+
+    def is_its_own(self, unit: str) -> bool:
+        """Whether a line of systemctl's list is the door's doing, which comes and goes with a controller's conversations."""
+        return False
+
+
 class Site:
     """A fleet with a state folder: what a release manager works with."""
 
-    def __init__(self, fleet: Fleet, folder: Path, archives: dict[str, agents.Archive], login: str = "root") -> None:
+    def __init__(
+        self, fleet: Fleet, folder: Path, archives: dict[str, agents.Archive], login: str = "root", door: Door | None = None
+    ) -> None:
         self.fleet = fleet
         self.folder = folder
         self.archives = archives
-        self.inventory = fleet.describe()["inventory"][login]  # type: ignore[index]
+        self.door = door or Door(fleet, folder)
+        self.inventory = self.door.inventory(login)
         self.state = folder / f"state-{login}"
         self.prefix: list[str] = []
         self.environment: dict[str, str] = {}
@@ -164,6 +201,10 @@ class Site:
         path = self.folder / f"file-{self._files}.yml"
         path.write_text(json.dumps(content), encoding="utf-8")
         return str(path)
+
+    def agent_file(self, agent: Agent) -> str:
+        """The agent's file, with the door that leads to its hosts."""
+        return self.write({**self.door.fields(), **agent.file()})
 
     def seen_from(self, state: Path, *prefix: str, **environment: str) -> Site:
         """The same hosts as another controller's machine would see them; `prefix` is what starts its programs."""
@@ -185,7 +226,7 @@ class Site:
 
     def hosts(self, verb: str, agent: Agent, *more: str) -> Outcome:
         """A `hosts` verb; it needs no journal and gets none."""
-        named = [] if verb == "list" else ["--agent", self.write(agent.file())]
+        named = [] if verb == "list" else ["--agent", self.agent_file(agent)]
         return Command(["hosts", verb, "--inventory", self.inventory, *named, *more],
                        SWITCHYARD_STATE=str(self.folder / "no-journal")).end()
 
@@ -195,7 +236,7 @@ class Site:
         archive = self.archives[release]
         yes = ["--yes"] if verb == "start" else []
         return self.command(
-            "rollout", verb, "--inventory", self.inventory, "--agent", self.write(agent.file()),
+            "rollout", verb, "--inventory", self.inventory, "--agent", self.agent_file(agent),
             "--policy", self.write(rules or policy()), "--version", archive.version, "--archive", archive.file,
             *yes, *more)
 
@@ -287,8 +328,8 @@ class Site:
         folders = ["/opt", "/etc", "/var/lib/switchyard", "/var/lib/switchyard-agents", "/run/systemd/system"]
         found = self.on_host(host, "find", *folders, "-type", "d", "-printf", "%p/ %m\n", "-o",
                              "-printf", "%p %y %s %m %T@ %l\n").splitlines()
-        found += self.on_host(host, "systemctl", "list-units", "--all", "--plain", "--no-legend", "--full",
-                              "--type=service,timer").splitlines()
+        units = self.on_host(host, "systemctl", "list-units", "--all", "--plain", "--no-legend", "--full", "--type=service,timer")
+        found += [line for line in units.splitlines() if not self.door.is_its_own(line)]
         return sorted(found) + self.on_host(host, "nft", "list", "ruleset").splitlines()
 
     @contextmanager
@@ -333,6 +374,10 @@ class RolloutTest(unittest.TestCase):
     hosts = 2
     login = "root"
     containers = False
+    #: The way to the hosts.
+    door: type[Door] = Door
+    #: Where a class repeats tests over another door than they were written for: those that are repeated each time. None: all.
+    each_time: tuple[str, ...] | None = None
     site: Site
     fleet: Fleet
     _agents = 0
@@ -347,7 +392,7 @@ class RolloutTest(unittest.TestCase):
         folder = Path(temporary.name)
         cls.fleet = Fleet.up(folder / "fleet", cls.hosts, containers=cls.containers)
         cls.addClassCleanup(cls.fleet.down)
-        cls.site = Site(cls.fleet, folder, all_archives(), cls.login)
+        cls.site = Site(cls.fleet, folder, all_archives(), cls.login, cls.door(cls.fleet, folder))
         cls.addClassCleanup(cls._judge)
 
     @classmethod

@@ -3,6 +3,7 @@
 
 run_tests.py [--jobs N] [--list] [PATTERN…]     PATTERN: part of FILE.CLASS.TEST; all tests without one
 run_tests.py [--jobs N] --matrix FILE           all tests; the fault matrix with their outcomes is written to FILE
+run_tests.py [--jobs N] --door rpc [PATTERN…]   all tests over the RPC door, those too that are not repeated each time
 
 Prints each test as it ends and a closing line. Exit 0: all passed; 1: some did not, or a row of the matrix was
 shown by none; 2: this machine can't boot hosts.
@@ -92,22 +93,57 @@ def cases(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
             yield part
 
 
-def find(patterns: list[str]) -> tuple[dict[str, list[str]], Matrix]:
-    """The tests to run, by class, those with most hosts first, for they take longest; and the matrix that they show."""
+def is_chosen(case: unittest.TestCase, door: str | None) -> bool:
+    """Whether a test is run over this door; without one, whether it is run each time."""
+    way = getattr(case, "door", None)
+    if door:
+        return (way is None or way.name == "ssh") == (door == "ssh")
+    each_time = getattr(case, "each_time", None)
+    return each_time is None or case.id().rpartition(".")[2] in each_time
+
+
+class Doors:
+    """Which tests are run over which door, for the reader of a run."""
+
+    def __init__(self) -> None:
+        self.ran: dict[str, int] = {}
+        self.left: dict[str, int] = {}
+
+    def count(self, case: unittest.TestCase, chosen: bool) -> None:
+        way = getattr(case, "door", None)
+        counts, name = self.ran if chosen else self.left, way.name if way else "ssh"
+        counts[name] = counts.get(name, 0) + 1
+
+    def tell(self) -> str:
+        words = {"ssh": "over SSH or ways of their own", "rpc": "over the RPC door", "auto": "over both doors in one fleet"}
+        text = "tests: " + ", ".join(f"{count} {words[name]}" for name, count in sorted(self.ran.items(), reverse=True))
+        if self.left:
+            text += "; NOT run: " + ", ".join(
+                f"{count} {words[name]} (run_tests.py --door {name})" for name, count in sorted(self.left.items(), reverse=True))
+        return text
+
+
+def find(patterns: list[str], door: str | None) -> tuple[dict[str, list[str]], Matrix, Doors]:
+    """The tests to run, by class, those with most hosts first, for they take longest; the matrix that they show; their doors."""
     loader = unittest.TestLoader()
+    doors = Doors()
     found: dict[str, list[str]] = {}
     sizes: dict[str, int] = {}
     shown = {}
     for case in cases(loader.discover(str(HERE))):
         name = case.id()
         if not patterns or any(pattern in name for pattern in patterns):
+            chosen = is_chosen(case, door)
+            doors.count(case, chosen)
+            if not chosen:
+                continue
             group = name.rpartition(".")[0]
             found.setdefault(group, []).append(name)
             sizes[group] = getattr(case, "hosts", 0)
             shown[name] = covered(case)
     if loader.errors:
         raise SystemExit("\n".join(loader.errors))
-    return dict(sorted(found.items(), key=lambda item: (-sizes[item[0]], -len(item[1])))), Matrix(shown)
+    return dict(sorted(found.items(), key=lambda item: (-sizes[item[0]], -len(item[1])))), Matrix(shown), doors
 
 
 def work(names: list[str]) -> int:
@@ -194,15 +230,16 @@ def main() -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("patterns", nargs="*", metavar="PATTERN")
     parser.add_argument("--jobs", type=int, default=min(4, (os.cpu_count() or 1) + 1), help="classes at a time")
+    parser.add_argument("--door", choices=("rpc", "ssh"), help="all tests over this door, and none over another")
     parser.add_argument("--list", action="store_true", help="only say which tests there are")
     parser.add_argument("--matrix", type=Path, metavar="FILE", help="write the fault matrix there (only with all tests)")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work:
         return work(arguments.patterns)
-    if arguments.matrix and arguments.patterns:
+    if arguments.matrix and (arguments.patterns or arguments.door):
         parser.error("--matrix: the matrix tells of all tests")
-    groups, matrix = find(arguments.patterns)
+    groups, matrix, doors = find(arguments.patterns, arguments.door)
     if arguments.list:
         print("\n".join(name for names in groups.values() for name in names))
         return 0
@@ -211,6 +248,7 @@ def main() -> int:
         print("\n".join(["can't boot test hosts here:", *lacking]), file=sys.stderr)
         return 2
     raise_on_signals()
+    print(doors.tell(), flush=True)
     began = time.monotonic()
     run = Run(groups)
     try:
@@ -222,6 +260,8 @@ def main() -> int:
     counts = run.counts
     others = "".join(f", {counts[other]} {other}" for other in ("skipped", "known to fail") if counts[other])
     print(f"{counts['passed']} passed, {counts['failed']} failed{others} in {time.monotonic() - began:.0f} s", flush=True)
+    if doors.left:
+        print(doors.tell(), flush=True)
     unshown = []
     if arguments.matrix:
         write_whole(arguments.matrix, matrix.table(run.outcomes))

@@ -8,7 +8,7 @@ import sys
 import unittest
 from pathlib import Path
 
-from own_agent import OwnAgentTest
+from own_agent import OwnAgentTest, left
 from rollouts import PROGRAM
 
 PACKAGING = Path(__file__).resolve().parents[2] / "packaging"
@@ -91,6 +91,17 @@ class AgentPackage(OwnAgentTest):
             self.assertEqual(self.site.on_host("h1", "find", str(Path(path).parent), "-maxdepth", "1", "-path", path), "", path)
         self.assertNotIn("switchyard-agent", self.site.on_host("h1", "cat", "/etc/passwd", "/etc/group"))
         self.assertNotIn("switchyard", self.site.on_host("h1", "systemctl", "list-units", "--all", "--plain", "--no-legend", "--failed"))
+
+    def test_uninstalled_by_its_verb_the_socket_is_not_back_after_a_boot(self) -> None:
+        self.dpkg("--install", self.package("0.1.2"))
+        outcome = self.site.run("agent", "uninstall", "--yes", "--inventory", self.site.inventory, "--door", "ssh",
+                                "--agent", self.site.write(self.own("ssh").file()))
+        self.assertEqual(outcome.code, 0, outcome.said)
+        self.assertEqual(self.state("switchyard-host.socket"), ["inactive"])
+        enabled = self.fleet.execute("h1", ["systemctl", "is-enabled", "switchyard-host.socket"]).stdout
+        self.assertEqual(enabled, "disabled\n")
+        self.dpkg("--purge", "switchyard-agent")
+        self.assertEqual(left(self.fleet, "h1"), [])
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import Any
 
 from fleetkit.clock import WrongClock
 from fleetkit.processes import wait_until
-from own_agent import OwnAgentTest
+from own_agent import OwnAgentTest, left
 from rollouts import INVALID, TOOL_ERROR, Outcome
 
 DOORS = ("ssh", "rpc", "auto")
@@ -341,21 +341,19 @@ class AgentVerbs(OwnAgentTest):
 
     def test_91_uninstall_leaves_only_what_it_says(self) -> None:
         for name, door in (("h1", "rpc"), ("h2", "ssh")):
+            # As a playbook's run leaves it.
+            self.site.on_host(name, "install", "-d", "-m", "0700", "/var/cache/switchyard", "/var/cache/switchyard/projects")
             self.rows(self.agent_verb("uninstall", "--yes", "--limit", name, door=door))
             # Over RPC its silence was seen, after which it may still drain.
-            wait_until(lambda name=name: not self.left(name), 60, pause=0.5)
-            self.assertEqual(self.left(name), [])
+            wait_until(lambda name=name: not left(self.fleet, name), 60, pause=0.5)
+            self.assertEqual(left(self.fleet, name), [])
+            units = self.site.on_host(name, "systemctl", "list-units", "--all", "--plain", "--no-legend", "switchyard-*")
+            # The conversation that carried the order outlives its unit's file: where the agent broke it off, it is listed as failed.
+            self.assertEqual([line for line in units.splitlines() if not line.startswith("switchyard-host@")], [])
             self.assertIn("switchyard-agent", self.site.on_host(name, "getent", "passwd", "switchyard-agent"))
         self.assertEqual(self.rows(self.site.run("agent", "list", "--output", "json")), {})
         # Done twice it is done.
         self.rows(self.agent_verb("uninstall", "--yes", door="ssh"))
-
-    def left(self, host: str) -> list[str]:
-        """What of the agent is still on a host."""
-        paths = ("/opt/switchyard", "/etc/switchyard-agent", "/etc/systemd/system/switchyard-host.socket",
-                 "/etc/systemd/system/switchyard-host@.service", "/etc/systemd/system/switchyard-agent-blue.service",
-                 "/var/lib/switchyard/switchyard-agent", "/etc/switchyard/switchyard-agent")
-        return self.fleet.execute(host, ["find", *paths]).stdout.splitlines()
 
 
 if __name__ == "__main__":

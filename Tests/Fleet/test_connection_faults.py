@@ -26,7 +26,7 @@ class DroppedConnections(RolloutTest):
             command = self.site.start(agent, "agent-large")
             for least in (1 << 20, 3 << 20):  # the upload goes on from where it was, so it is cut off twice
                 self.wait_for(f"{least} bytes", lambda least=least: self.uploaded(agent, "h1") >= least)
-                self.fleet.fault("h1", "drop-ssh")
+                self.site.door.drop("h1")
             self.assertEqual(self.site.answer(agent, "h1"), "1.0.0")
             outcome = command.end()
             report = finish()
@@ -48,7 +48,7 @@ class DroppedConnections(RolloutTest):
                 with self.site.load(agent) as finish:
                     command = self.site.start(agent, "agent-2")
                     self.site.await_step(agent, "agent-2", step)
-                    self.fleet.fault("h1", "drop-ssh")
+                    self.site.door.drop("h1")
                     outcome = command.end()
                     report = finish()
                 self.assert_end(outcome, PROMOTED, "promoted")
@@ -159,7 +159,7 @@ class ManyHosts(RolloutTest):
             names = [host.name for host in self.fleet.hosts]
             self.wait_for("all soak", lambda: all((name, "soak") in self.site.steps(agent, "agent-2") for name in names))
             for name in names:
-                self.fleet.fault(name, "drop-ssh")
+                self.site.door.drop(name)
             outcome = command.end()
             report = finish()
         status = self.assert_end(outcome, PROMOTED, "promoted")

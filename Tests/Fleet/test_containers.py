@@ -219,7 +219,7 @@ class Containers(ContainerTest):
 
     def fetch(self, agent: Agent, version: str) -> Any:
         """A rollout of what the agent file names, without an archive."""
-        return self.site.run("rollout", "start", "--inventory", self.site.inventory, "--agent", self.site.write(agent.file()),
+        return self.site.run("rollout", "start", "--inventory", self.site.inventory, "--agent", self.site.agent_file(agent),
                              "--policy", self.site.write(at_once()), "--version", version, "--yes")
 
 

@@ -23,12 +23,13 @@ class RunLogs(RolloutTest):
         self.assertEqual(outcome.code, PROMOTED, outcome.said)
         run = self.site.status()["id"]
         lines = self.lines(run)
-        self.assertEqual({line["source"] for line in lines}, {"rollout", "step", "gate", "ssh", "unit"})
+        self.assertEqual({line["source"] for line in lines}, {"rollout", "step", "gate", self.site.door.name, "unit"})
         self.assertEqual([line["wall"] for line in lines], sorted(line["wall"] for line in lines))
         of_host = [(line["source"], line["text"]) for line in self.lines(run, "--host", "h1")]
+        door = self.site.door.name
         places = [next(place for place, (source, text) in enumerate(of_host) if source == wanted and text.startswith(start))
-                  for wanted, start in (("ssh", "acquire: done"), ("ssh", "stage 2.0.0"), ("ssh", "start: done"), ("gate", "waits: "),
-                                        ("ssh", "flip: done"), ("ssh", "confirm: done"), ("gate", "soaks"), ("ssh", "promote: done"))]
+                  for wanted, start in ((door, "acquire: done"), (door, "stage 2.0.0"), (door, "start: done"), ("gate", "waits: "),
+                                        (door, "flip: done"), (door, "confirm: done"), ("gate", "soaks"), (door, "promote: done"))]
         self.assertEqual(places, sorted(places), of_host)
         self.assertTrue(all(line["host"] == "h2" and line["source"] == "gate" for line in self.lines(run, "--host", "h2", "--source", "gate")))
 
@@ -38,7 +39,7 @@ class RunLogs(RolloutTest):
         self.assertEqual(outcome.code, ROLLED_BACK, outcome.said)
         said = {(line["source"], line["text"]) for line in self.lines()}
         self.assertTrue(any(source == "unit" for source, _ in said), said)
-        self.assertTrue(any(source == "ssh" and text.startswith("start: refused") for source, text in said), said)
+        self.assertTrue(any(source == self.site.door.name and text.startswith("start: refused") for source, text in said), said)
 
     def test_whoever_follows_reads_on_to_the_end(self) -> None:
         agent = self.installed()

@@ -20,6 +20,8 @@ public struct AgentRemoval: Sendable {
   public static let kept = [
     "the user switchyard-agent and its group", "its uploads and logs in /var/lib/switchyard-agent",
     "tools for playbooks in /opt/switchyard-python",
+    "host programs that came over SSH, in ~/.cache/switchyard of that login",
+    "what the Debian package brought",
     "the host's journal",
   ]
 

@@ -110,6 +110,8 @@ package final class HostService {
     case .forget(let agent, let force): return try carryOut(agent, .forget(force: force), .rescue)
     case .closeAgentDoor:
       try AgentDoor(files: hands.files, bus: try hands.bus()).close()
+      // It may have been all that still ran the program.
+      try hands.takeDownUnused()
       return .done
     case .credentials(let order):
       return .credentials(try CredentialStore(folder: hands.files.credentials).carryOut(order))

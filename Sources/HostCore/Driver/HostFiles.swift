@@ -17,6 +17,10 @@ package struct HostFiles: Hashable, Sendable {
   package var commands: String { "\(prefix)/usr/local/sbin" }
   /// The state of all agents.
   package var states: String { "\(prefix)/var/lib/switchyard" }
+  /// Projects of playbooks.
+  package var caches: String { "\(prefix)/var/cache/switchyard" }
+  /// The sockets through which Switchyard's own agent is served.
+  package var sockets: String { "\(prefix)/run/switchyard" }
   /// The units that administrators and we write.
   package var units: String { "\(prefix)/etc/systemd/system" }
 
@@ -28,6 +32,8 @@ package struct HostFiles: Hashable, Sendable {
   package var agentSettings: String { "\(prefix)/etc/switchyard-agent" }
   /// What Switchyard's own agent shows and trusts.
   package var credentials: String { "\(agentSettings)/tls" }
+  /// The environment of all agents' slots.
+  package var settings: String { "\(prefix)/etc/switchyard" }
   /// The environment of an agent's slots.
-  package func settings(of agent: AgentName) -> String { "\(prefix)/etc/switchyard/\(agent)" }
+  package func settings(of agent: AgentName) -> String { "\(settings)/\(agent)" }
 }

@@ -89,6 +89,11 @@ package final class HostHands: Hands {
   package func removeState(of agent: AgentName) throws(HostFailure) {
     guard access(files.states, F_OK) == 0 else { return }
     try FileTree.remove(agent.text, in: try FileTree.openFolder(files.states))
+    try takeDownUnused()
+  }
+
+  /// Removes the program and its units where neither an agent nor the way through Switchyard's own agent needs them.
+  package func takeDownUnused() throws(HostFailure) {
     guard try knownAgents(files).isEmpty else { return }
     try Installation(files: files, bus: try bus()).takeDown()
   }
@@ -324,7 +329,7 @@ extension HostHands {
   private func removeAll(_ setup: AgentSetup) throws(HostFailure) {
     try traffic(setup).remove(setup)
     try store.remove(setup.name)
-    try FileTree.remove(setup.name.text, in: try FileTree.makeFolder("\(files.settings(of: setup.name))/.."))
+    try FileTree.remove(setup.name.text, in: try FileTree.makeFolder(files.settings))
   }
 }
 

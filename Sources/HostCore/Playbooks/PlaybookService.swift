@@ -101,7 +101,7 @@ extension HostProgram {
       return misuse(
         "`playbook` is run by switchyard-playbook@.service alone, which gives it a RUNTIME_DIRECTORY")
     }
-    let projects = (environment["CACHE_DIRECTORY"] ?? "/var/cache/switchyard") + "/projects"
+    let projects = (environment["CACHE_DIRECTORY"] ?? HostFiles().caches) + "/projects"
     let runner =
       environment["SWITCHYARD_ANSIBLE_RUNNER"] ?? "/opt/switchyard-python/ansible/bin/ansible-runner"
     try PlaybookService(projects: projects, folder: folder, runner: runner).run(on: 0)

@@ -5,31 +5,45 @@ import SystemdBus
 /// What the way through Switchyard's own agent needs on a host beside the agent itself. Who prepares hosts puts it there.
 struct AgentDoor {
   let files: HostFiles
-  let bus: SystemBus
+  let bus: any UnitManager
 
-  private static let socket = "switchyard-host.socket"
-  private static let service = "switchyard-host@.service"
+  private static let sockets = ["switchyard-host.socket", "switchyard-playbook.socket"]
+  /// The units of conversations, which run the host's own copy of the host program.
+  private static let services = ["switchyard-host@.service", "switchyard-playbook@.service"]
 
-  /// Takes it away; what of it is gone already is none the worse. Conversations that the socket began go on.
-  func close() throws(HostFailure) {
+  /// Whether it runs the host's own copy of the host program. A package's units lie elsewhere, and run the package's program.
+  var runsOwnProgram: Bool {
     var about = stat()
-    let isInstalled = lstat("\(files.units)/\(Self.socket)", &about) == 0
-    try asking("closing \(Self.socket)") { () throws(BusError) in
-      if isInstalled { try bus.disable([Self.socket]) }
-      _ = try bus.stop(Self.socket, deadline: .seconds(20))
-    }
+    return Self.services.contains { lstat("\(files.units)/\($0)", &about) == 0 }
+  }
+
+  /// Takes it away; what of it is gone already is none the worse. Conversations that the sockets began go on.
+  func close() throws(HostFailure) {
+    for socket in Self.sockets { try close(socket) }
     let units = try FileTree.makeFolder(files.units)
     var isGone = false
-    for unit in [Self.socket, Self.service] where try FileTree.remove(unit, in: units) { isGone = true }
+    for unit in Self.sockets + Self.services where try FileTree.remove(unit, in: units) { isGone = true }
     if isGone {
-      try FileTree.sync(units, what: "removing \(Self.socket)")
-      try asking("removing \(Self.socket)") { () throws(BusError) in try bus.reload() }
+      try FileTree.sync(units, what: "removing the agent's sockets")
+      try asking("removing the agent's sockets") { () throws(BusError) in try bus.reload() }
     }
-    guard let slash = files.agentSettings.lastIndex(of: "/") else { return }
-    let above = try FileTree.makeFolder(String(files.agentSettings[..<slash]))
-    let name = String(files.agentSettings[files.agentSettings.index(after: slash)...])
-    if try FileTree.remove(name, in: above) {
-      try FileTree.sync(above, what: "removing \(files.agentSettings)")
+    try FileTree.removeIfEmpty(files.sockets)
+    for path in [files.agentSettings, files.caches] { try remove(path) }
+  }
+
+  private func close(_ socket: String) throws(HostFailure) {
+    try asking("closing \(socket)") { () throws(BusError) in
+      // A package's socket stays where it is, and must not be back after a boot. What has no file can't be disabled.
+      if try !bus.file(of: socket).isEmpty { try bus.disable([socket]) }
+      _ = try bus.stop(socket, deadline: .seconds(20))
+    }
+  }
+
+  private func remove(_ path: String) throws(HostFailure) {
+    guard let slash = path.lastIndex(of: "/") else { return }
+    let above = try FileTree.makeFolder(String(path[..<slash]))
+    if try FileTree.remove(String(path[path.index(after: slash)...]), in: above) {
+      try FileTree.sync(above, what: "removing \(path)")
     }
   }
 }

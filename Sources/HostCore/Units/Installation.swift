@@ -6,10 +6,12 @@ import SystemdBus
 /// must not.
 struct Installation {
   let files: HostFiles
-  let bus: SystemBus
+  let bus: any UnitManager
 
   private static let restore = "switchyard-restore.service"
   private static let trafficGuard = "switchyard-guard.service"
+  /// The link's name.
+  private static let command = "switchyard-host"
 
   /// Several agents share it: one operation at a time.
   private var lockPath: String { "\(files.states)/.install.lock" }
@@ -43,10 +45,12 @@ struct Installation {
     }
   }
 
-  /// Removes all of it, unless an agent has come in the meantime.
+  /// Removes all of it, unless an agent has come in the meantime. Where the way through Switchyard's own agent runs the program,
+  /// that stays: who prepared the host put it there, and would be shut out without it.
   func takeDown() throws(HostFailure) {
     let wanted = [Self.restore, Self.trafficGuard]
-    let traces = wanted.map { "\(files.units)/\($0)" } + [files.programs, lockPath]
+    let isDoor = AgentDoor(files: files, bus: bus).runsOwnProgram
+    let traces = wanted.map { "\(files.units)/\($0)" } + (isDoor ? [] : [files.programs]) + [lockPath]
     guard traces.contains(where: { isThere($0) }) else { return }
     let states = try FileTree.makeFolder(files.states)
     let lock = try AgentLock(path: lockPath, within: Self.lockWithin)
@@ -61,14 +65,15 @@ struct Installation {
     let units = try FileTree.makeFolder(files.units)
     for unit in wanted { try FileTree.remove(unit, in: units) }
     try asking("removing the host's own units") { () throws(BusError) in try bus.reload() }
-    try FileTree.remove("bin", in: try FileTree.makeFolder(files.store))
-    try FileTree.removeIfEmpty(files.store)
-    // Something else of that name stays, as it did when ours was installed.
-    if ProcFiles.link("\(files.commands)/switchyard-host") == files.program {
-      try FileTree.remove("switchyard-host", in: try FileTree.makeFolder(files.commands))
+    if !isDoor {
+      try FileTree.remove("bin", in: try FileTree.makeFolder(files.store))
+      try FileTree.removeIfEmpty(files.store)
     }
+    unlinkCommand()
     // Last: while it is there, a removal that was cut off can be told from one that is done.
     try FileTree.remove(".install.lock", in: states)
+    // An agent that has come since has its own in them.
+    for folder in [files.settings, files.states] { try FileTree.removeIfEmpty(folder) }
   }
 
   private func isThere(_ path: String) -> Bool {
@@ -95,17 +100,37 @@ struct Installation {
   private func copyProgram() throws(HostFailure) -> Bool {
     let own = try FileTree.openFile("/proc/self/exe")
     let programs = try FileTree.makeFolder(files.programs)
-    try linkCommand()
+    linkCommand()
     if try FileTree.isCopy("switchyard-host", in: programs, of: own) { return false }
     try FileTree.copy(own, to: "switchyard-host", in: programs, mode: 0o755)
     return true
   }
 
   /// For people: a link in the search path, unless something of that name is there already.
-  private func linkCommand() throws(HostFailure) {
-    let commands = try FileTree.makeFolder(files.commands)
-    guard symlinkat(files.program, commands.number, "switchyard-host") == 0 || errno == EEXIST else {
-      throw systemFailure("linking \(files.commands)/switchyard-host")
+  private func linkCommand() {
+    forPeople { () throws(HostFailure) in
+      let commands = try FileTree.makeFolder(files.commands)
+      guard symlinkat(files.program, commands.number, Self.command) == 0 || errno == EEXIST else {
+        throw systemFailure("linking \(files.commands)/\(Self.command)")
+      }
+    }
+  }
+
+  /// Something else of that name stays, as it did when ours was installed.
+  private func unlinkCommand() {
+    guard ProcFiles.link("\(files.commands)/\(Self.command)") == files.program else { return }
+    forPeople { () throws(HostFailure) in
+      try FileTree.remove(Self.command, in: try FileTree.openFolder(files.commands))
+    }
+  }
+
+  /// Does what no upgrade needs: where it can't be done, as on a read-only file system, the log says so and all goes on.
+  private func forPeople(_ body: () throws(HostFailure) -> Void) {
+    do throws(HostFailure) { try body() } catch {
+      HostProgram.complain(
+        HostFailure(
+          error.code, "\(error.message); all goes on without",
+          hint: "the link is for people alone: they can call \(files.program)"))
     }
   }
 }

@@ -87,10 +87,15 @@ def drop_ssh(host: Host) -> None:
     run(host.argv_inside(["kill", "-KILL", *pids]), check=False)  # some may have ended meanwhile
 
 
+def drop_tcp(host: Host, port: str) -> None:
+    """End every TCP connection to a port that stands; new ones are taken."""
+    run(host.argv_inside(["ss", "--kill", "--tcp", "state", "connected", "sport", "=", f":{_port(port)}"]))
+
+
 FAULTS: dict[str, Callable[..., None]] = {
     "cut": cut, "heal": heal, "slow": slow, "kill": kill, "boot": boot, "reboot": reboot,
     "disk-full": disk_full, "disk-free": disk_free, "flush-firewall": flush_firewall,
-    "drop-port": drop_port, "allow-port": allow_port, "drop-ssh": drop_ssh,
+    "drop-port": drop_port, "allow-port": allow_port, "drop-ssh": drop_ssh, "drop-tcp": drop_tcp,
 }
 
 
