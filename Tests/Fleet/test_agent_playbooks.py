@@ -157,7 +157,7 @@ class AgentInstall(PlaybookTest):
         # The old fault, put back: what was to be installed is looked for all the same.
         hidden = self.site.folder / "hidden"
         shutil.copytree(PLAYBOOKS, hidden)
-        tasks = hidden / "roles/python_environment/tasks/main.yml"
+        tasks = hidden / "roles/python_environment/tasks/make.yml"
         text = tasks.read_text()
         faulty = text.replace("  register: python_environment_synced\n", "  register: python_environment_synced\n  failed_when: false\n")
         self.assertNotEqual(faulty, text)
