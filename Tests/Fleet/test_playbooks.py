@@ -27,6 +27,13 @@ class Files(unittest.TestCase):
             found = hiding.search(file.read_text(encoding="utf-8"))
             self.assertIsNone(found, f"{file}: {found and found.group()}")
 
+    def test_what_systemd_tells_of_a_unit_is_not_shown(self) -> None:
+        """Its environment is in it, whatever a task did with the unit. The sockets of this Switchyard have none."""
+        tasks = [task for file in sorted(PLAYBOOKS.rglob("*.yml")) for task in re.split(r"(?m)^(?= *- name:)", file.read_text(encoding="utf-8"))]
+        shown = [task for task in tasks if re.search(r"systemd_service:\n +name:", task) and "no_log: true" not in task]
+        self.assertEqual([task for task in shown if "agent_socket" not in task], [])
+        self.assertGreater(len(tasks), 200)
+
     def test_every_variable_is_told_of(self) -> None:
         told = (PLAYBOOKS / "README.md").read_text(encoding="utf-8")
         for role in ("agent", "caddy", "xray"):
@@ -85,6 +92,7 @@ class Caddy(PlaybookTest):
                 self.assert_refused("deploy_caddy", because, **{**good, **wrong})
 
     def test_2_caddy_is_there_from_nothing_and_a_second_run_changes_nothing(self) -> None:
+        self.assert_foreseen("caddy would be installed", "deploy_caddy", **self.deployed("the first"))
         self.assert_played(self.deploy("the first"))
         self.assertEqual(self.get(self.url), "the first")
         self.assert_unneeded(self.deploy("the first"))
@@ -222,6 +230,7 @@ class Xray(PlaybookTest):
                 self.assert_refused("deploy_xray", because, **{**good, **wrong})
 
     def test_2_requests_are_proxied_from_nothing_on_and_a_second_run_changes_nothing(self) -> None:
+        self.assert_foreseen("xray.service would be started", "deploy_xray", **self.deployed())
         self.assert_played(self.deploy())
         self.assertEqual(self.proxied(), ("hello from outside\n", self.address()))
         self.assert_unneeded(self.deploy())
