@@ -100,6 +100,16 @@ class PlaybookTest(RolloutTest):
         self.assert_played(played, host)
         self.assertEqual(played.count("changed", host), 0, played.said)
 
+    def assert_foreseen(self, foreseen: str, name: str, host: str = "h1", **variables: Any) -> None:
+        """A play in check mode says what would change, or nothing where `foreseen` is empty, and the host is as it was."""
+        before = self.everything(host)
+        played = self.play(name, host, ["--check"], **variables)
+        self.assert_played(played, host)
+        if foreseen:
+            self.assertRegex(played.said, foreseen)
+        self.assertEqual(played.count("changed", host) > 0, foreseen != "", played.said)
+        self.assert_unchanged(before, self.everything(host), host)
+
     def assert_refused(self, name: str, because: str, host: str = "h1", **variables: Any) -> None:
         """A play says what is wrong, and the host is as it was."""
         before = self.everything(host)

@@ -8,6 +8,7 @@ import hashlib
 import http.client
 import io
 import json
+import re
 import shutil
 import ssl
 import subprocess
@@ -60,14 +61,17 @@ class AgentInstall(PlaybookTest):
     def tls(self, host: str = "h1") -> Path:
         return self.site.folder / "authority/issued" / host
 
-    def install(self, host: str = "h1", *arguments: str, playbooks: Path = PLAYBOOKS, **variables: Any) -> Played:
+    def installed(self, **variables: Any) -> dict[str, Any]:
         base = {
             "agent_version": OWN_VERSION, "agent_archive": self.own.file, "agent_archive_sha256": self.own.sha256,
             "agent_host_program": str(PROGRAM.with_name("switchyard-host")), "agent_units": str(UNITS),
             "agent_tls": str(self.site.folder / "authority/issued/{{ inventory_hostname }}"),
             "agent_controllers": ["ops"], "agent_python_find_links": self.wheels_url, "agent_health_seconds": 15,
         }
-        played = self.play("install_agent", host, arguments, playbooks, **{**base, **variables})
+        return {**base, **variables}
+
+    def install(self, host: str = "h1", *arguments: str, playbooks: Path = PLAYBOOKS, **variables: Any) -> Played:
+        played = self.play("install_agent", host, ["-v", *arguments], playbooks, **self.installed(**variables))
         self.assert_no_secret(played, host)
         return played
 
@@ -151,7 +155,7 @@ class AgentInstall(PlaybookTest):
         # The old fault, put back: what was to be installed is looked for all the same.
         hidden = self.site.folder / "hidden"
         shutil.copytree(PLAYBOOKS, hidden)
-        tasks = hidden / "roles/python_environment/tasks/main.yml"
+        tasks = hidden / "roles/python_environment/tasks/make.yml"
         text = tasks.read_text()
         faulty = text.replace("  register: python_environment_synced\n", "  register: python_environment_synced\n  failed_when: false\n")
         self.assertNotEqual(faulty, text)
@@ -160,6 +164,7 @@ class AgentInstall(PlaybookTest):
         self.assert_nothing_started("h2")
 
     def test_4_an_agent_is_there_from_nothing_and_a_second_run_changes_nothing(self) -> None:
+        self.assert_foreseen("all that switchyard-agent needs would be made", "install_agent", **self.installed())
         self.assert_played(self.install())
         self.assertEqual(self.answer("/version")["version"], OWN_VERSION)
         self.assertEqual(self.answer("/readyz"), self.answer("/readyz"))
@@ -171,6 +176,7 @@ class AgentInstall(PlaybookTest):
         exposure = self.site.on_host("h1", "systemd-analyze", "security", "--no-pager", "switchyard-agent").splitlines()[-1]
         self.assertLessEqual(float(exposure.split(":", 1)[1].split()[0]), 3.0, exposure)
         self.assert_unneeded(self.install())
+        self.assert_foreseen("", "install_agent", **self.installed())
 
     def test_5_the_tools_run_a_playbook_on_the_host_as_the_agent_will(self) -> None:
         folder = self.site.folder / "private"
@@ -187,20 +193,29 @@ class AgentInstall(PlaybookTest):
                                  "--setenv=HOME=/root", f"{tools}/ansible-runner", "run", "/root/private", "-p", "site.yml")
         self.assertRegex(said, r"localhost\s+: ok=2 .*failed=0")
 
+    def misspelt(self, host: str) -> Path:
+        """The host's configuration, with a key that there is not."""
+        file = self.site.folder / "misspelt.yml"
+        file.write_text(self.site.on_host(host, "cat", "/etc/switchyard-agent/agent.yml").replace("tunnels:", "tunels:"))
+        return file
+
     def test_6_another_release_or_configuration(self) -> None:
         started = self.invocation("switchyard-agent")
+        self.assert_foreseen("/etc/switchyard-agent/agent.yml would be replaced", "install_agent", **self.installed(agent_tunnels=[7441]))
         self.assert_failed(self.install("h1", agent_version="0.2.0"), "another release is installed")
         self.assertEqual(self.invocation("switchyard-agent"), started)
         self.assert_played(self.install(agent_tunnels=[7441, 7442]))
         self.assertNotEqual(self.invocation("switchyard-agent"), started)
         self.assertIn("tunnels: [7441, 7442]", self.site.on_host("h1", "cat", "/etc/switchyard-agent/agent.yml"))
-        broken = self.site.folder / "broken.yml"
-        broken.write_text("listen: nowhere\n")
-        started = self.invocation("switchyard-agent")
-        self.assert_failed(self.install(agent_config_file=str(broken)), "agent.yml")
-        self.assertEqual(self.invocation("switchyard-agent"), started)
+        good = self.site.on_host("h1", "cat", "/etc/switchyard-agent/agent.yml")
+        broken = self.misspelt("h1")
+        self.assert_refused("install_agent", "agent.yml:[0-9]+:1: .*tunels", **self.installed(agent_config_file=str(broken)))
+        # One that nothing can be said against, until it is used: the host has no such address.
+        broken.write_text(good.replace("0.0.0.0", "192.0.2.1"))
+        self.assert_failed(self.install(agent_config_file=str(broken)), "The former files of agent-switchyard-agent are back and were seen to work")
+        self.assertEqual(self.site.on_host("h1", "cat", "/etc/switchyard-agent/agent.yml"), good)
         self.assertEqual(self.answer("/version")["version"], OWN_VERSION)
-        self.assert_played(self.install(agent_tunnels=[7441, 7442]))
+        self.assert_unneeded(self.install(agent_tunnels=[7441, 7442]))
 
     def test_7_switchyard_takes_over_what_was_installed_and_installs_where_all_was_only_prepared(self) -> None:
         self.assert_played(self.install("h2", "--tags", "prepare"), "h2")
@@ -217,8 +232,11 @@ class AgentInstall(PlaybookTest):
             self.assertEqual(outcome.code, PROMOTED, outcome.said)
             self.assertEqual(self.site.on_record(host, agent)["owner"], "blue")
             self.assertEqual(self.answer("/version", host)["version"], OWN_VERSION)
-        # From then on the playbooks leave the agent to Switchyard.
+        # From then on the playbooks leave the agent to Switchyard; its configuration is judged all the same.
         self.assert_unneeded(self.install("h1", agent_tunnels=[7441, 7442]))
+        self.assert_foreseen("", "install_agent", **self.installed(agent_tunnels=[7441, 7442]))
+        self.assert_refused("install_agent", "agent.yml:[0-9]+:1: .*tunels",
+                            **self.installed(agent_config_file=str(self.misspelt("h1"))))
         self.assert_refused("upgrade_agent", "Switchyard manages switchyard-agent", agent_name="switchyard-agent", agent_port=7440,
                             agent_version="9", agent_archive=self.own.file, agent_archive_sha256=self.own.sha256)
 
@@ -246,6 +264,7 @@ class AgentInstall(PlaybookTest):
 
         thread = threading.Thread(target=ask)
         thread.start()
+        self.assert_foreseen("agent.pem would be replaced", "renew_certificates", agent_tls=str(self.tls()))
         self.assert_played(self.renew())
         time.sleep(1)
         told = len(asked)
@@ -293,6 +312,7 @@ class AgentUpgrades(PlaybookTest):
     """`demo` runs a link to its release, `plain` its own folder."""
 
     ports = {"demo": 8400, "plain": 8410}
+    secret = "none-of-your-business"
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -308,20 +328,45 @@ class AgentUpgrades(PlaybookTest):
             subprocess.run(cls.fleet.host("h1").argv_inside(["tar", "-xz", "-C", home]), input=first, check=True, timeout=60)
             put(cls.fleet, "h1", f"/etc/systemd/system/{name}.service", (
                 f"[Unit]\nDescription={name}\n[Service]\nExecStart={program}/bin/agent --quiet\nEnvironment=PORT={cls.ports[name]}\n"
-                "Restart=always\n[Install]\nWantedBy=multi-user.target\n").encode())
+                f"Environment=TOKEN={cls.secret}\nRestart=always\n[Install]\nWantedBy=multi-user.target\n").encode())
         cls.site.on_host("h1", "ln", "-s", "releases/1", "/opt/demo/current")
         put(cls.fleet, "h1", "/opt/plain/kept", b"not in any archive\n")
         cls.site.on_host("h1", "systemctl", "enable", "--now", "demo", "plain")
 
     def upgrade(self, agent: str, release: str, **variables: Any) -> Played:
+        return self.told_nothing(self.play("upgrade_agent", arguments=["-v"], **{**self.upgraded(agent, release), **variables}))
+
+    def upgraded(self, agent: str, release: str) -> dict[str, Any]:
         archive = self.site.archives[release]
         mode = {"agent_trial_port": 8499} if agent == "demo" else {"agent_mode": "in_place"}
-        return self.play("upgrade_agent", **{
-            "agent_name": agent, "agent_port": self.ports[agent], "agent_version": archive.version, "agent_archive": archive.file,
-            "agent_archive_sha256": archive.sha256, "agent_health_seconds": 5, **mode, **variables})
+        return {"agent_name": agent, "agent_port": self.ports[agent], "agent_version": archive.version, "agent_archive": archive.file,
+                "agent_archive_sha256": archive.sha256, "agent_health_seconds": 5, **mode}
 
     def roll_back(self, agent: str) -> Played:
-        return self.play("rollback_agent", agent_name=agent, agent_port=self.ports[agent], agent_health_seconds=5)
+        return self.told_nothing(self.play("rollback_agent", arguments=["-v"], **self.rolled_back(agent)))
+
+    def rolled_back(self, agent: str) -> dict[str, Any]:
+        return {"agent_name": agent, "agent_port": self.ports[agent], "agent_health_seconds": 5}
+
+    def told_nothing(self, played: Played) -> Played:
+        self.assertNotIn(self.secret, played.said)
+        return played
+
+    def play_until(self, task: str, name: str, **variables: Any) -> None:
+        """A play that is broken off before a task."""
+        broken = self.site.folder / "broken-off"
+        shutil.rmtree(broken, ignore_errors=True)
+        shutil.copytree(PLAYBOOKS, broken)
+        found = 0
+        for file in (broken / "roles").rglob("tasks/*.yml"):
+            text = file.read_text()
+            before = re.sub(rf"(?m)^( *)- name: {re.escape(task)}$",
+                            rf"\1- name: Break off\n\1  ansible.builtin.meta: end_play\n\n\g<0>", text)
+            found += before != text
+            file.write_text(before)
+        self.assertEqual(found, 1, task)
+        played = self.play(name, playbooks=broken, **variables)
+        self.assertEqual(played.code, 0, played.said)
 
     def version(self, agent: str) -> str:
         said = self.get(f"http://{self.address()}:{self.ports[agent]}/health")
@@ -345,12 +390,26 @@ class AgentUpgrades(PlaybookTest):
             with self.subTest(wrong=wrong):
                 self.assert_refused("upgrade_agent", because, **{**good, **wrong})
         self.assert_refused("rollback_agent", "has backed up no demo here", agent_name="demo", agent_port=8400)
+        self.assert_foreseen("demo would be upgraded from 1.0.0 to 2.0.0", "upgrade_agent", **good)
+
+    def test_1_in_place_a_link_or_a_mount_point_is_refused_as_it_cannot_be_moved(self) -> None:
+        run = self.site.on_host
+        run("h1", "ln", "-s", "/opt/plain", "/opt/linked")
+        run("h1", "mkdir", "/opt/mounted")
+        run("h1", "mount", "--bind", "/opt/plain", "/opt/mounted")
+        for home, because in (("linked", "is a link to /opt/plain"), ("mounted", "is a mount point")):
+            with self.subTest(home=home):
+                self.assert_refused("upgrade_agent", because, **self.upgraded("plain", "agent-2"), agent_home=f"/opt/{home}")
+        run("h1", "umount", "/opt/mounted")
+        run("h1", "rm", "-r", "/opt/mounted", "/opt/linked")
 
     def test_2_side_by_side_a_good_release_is_tried_then_used_and_a_second_run_changes_nothing(self) -> None:
         self.assert_played(self.upgrade("demo", "agent-2"))
         self.assertEqual(self.version("demo"), "2.0.0")
         self.assertEqual(self.site.on_host("h1", "find", "/run/systemd/system", "-name", "demo-trial*").strip(), "")
         self.assert_unneeded(self.upgrade("demo", "agent-2"))
+        self.assert_foreseen("", "upgrade_agent", **self.upgraded("demo", "agent-2"))
+        self.assert_foreseen("demo would go back to /opt/demo/releases/1, version 1.0.0", "rollback_agent", **self.rolled_back("demo"))
 
     def test_3_a_release_that_fails_its_trial_never_touches_the_one_that_serves(self) -> None:
         started = self.invocation("demo")
@@ -359,6 +418,10 @@ class AgentUpgrades(PlaybookTest):
                 self.assert_failed(self.upgrade("demo", release, agent_health_seconds=3), "failed its trial on port 8499")
                 self.assertEqual((self.version("demo"), self.invocation("demo")), ("2.0.0", started))
                 self.assertEqual(self.active("demo-trial"), "inactive")
+        # One that takes connections and says nothing is waited for no longer than it may take.
+        played = self.upgrade("demo", "agent-hangs", agent_health_seconds=2)
+        self.assert_failed(played, "failed its trial on port 8499")
+        self.assertLessEqual(len(re.findall(r"RETRYING: .*Wait until this answers: http://127.0.0.1:8499", played.said)), 1, played.said)
 
     def test_4_a_release_that_fails_only_afterwards_gives_way_to_the_old_one_which_is_proved(self) -> None:
         self.assert_failed(self.upgrade("demo", "only-on-trial"), "demo is back on what was backed up, and was seen to be healthy")
@@ -370,7 +433,29 @@ class AgentUpgrades(PlaybookTest):
         self.assert_played(self.roll_back("demo"))
         self.assertEqual(self.version("demo"), "2.0.0")
         self.assert_unneeded(self.roll_back("demo"))
+        self.assert_foreseen("", "rollback_agent", **self.rolled_back("demo"))
         self.assert_played(self.upgrade("demo", "agent-3"))
+
+    def test_5_side_by_side_what_was_broken_off_after_the_link_moved_goes_on_and_keeps_its_backup(self) -> None:
+        # 2.0.0 is what runs, and what is backed up; the release that the link leads to then is bad.
+        self.assert_played(self.roll_back("demo"))
+        self.play_until("Restart the agent", "upgrade_agent", **self.upgraded("demo", "only-on-trial"))
+        self.assertEqual(self.version("demo"), "2.0.0")
+        self.assertIn("3.0.0", self.site.on_host("h1", "readlink", "/opt/demo/current"))
+        self.assert_failed(self.upgrade("demo", "only-on-trial"), "demo is back on what was backed up, and was seen to be healthy")
+        self.assertEqual(self.version("demo"), "2.0.0")
+
+        self.play_until("Restart the agent", "upgrade_agent", **self.upgraded("demo", "agent-3"))
+        self.assert_played(self.upgrade("demo", "agent-3"))
+        self.assertEqual(self.version("demo"), "3.0.0")
+        # A rollback that is broken off in the same place.
+        self.play_until("Restart the agent", "rollback_agent", **self.rolled_back("demo"))
+        self.assertEqual(self.version("demo"), "3.0.0")
+        self.assert_refused("upgrade_agent", "of which there is no backup", **{
+            **self.upgraded("demo", "agent-2"), "agent_archive_sha256": self.site.archives["agent-2"].sha256})
+        self.assert_played(self.roll_back("demo"))
+        self.assertEqual(self.version("demo"), "2.0.0")
+        self.assert_unneeded(self.roll_back("demo"))
 
     def test_6_in_place_a_good_release_and_back(self) -> None:
         self.assert_played(self.upgrade("plain", "agent-2"))
@@ -389,11 +474,16 @@ class AgentUpgrades(PlaybookTest):
         self.assertEqual(self.site.on_host("h1", "cat", "/opt/plain/VERSION"), "1.0.0\n")
 
     def test_8_an_upgrade_that_was_broken_off_is_left_to_a_rollback(self) -> None:
-        self.assert_played(self.upgrade("plain", "agent-2"))
-        self.site.on_host("h1", "systemctl", "stop", "plain")
-        self.site.on_host("h1", "rm", "/opt/plain/lib/sickly.py")
-        put(self.fleet, "h1", "/var/lib/switchyard-playbooks/agent-plain/installed", b"unfinished\n", 0o600)
+        self.play_until("Replace its files", "upgrade_agent", **self.upgraded("plain", "agent-2"))
+        self.assertEqual(self.active("plain"), "inactive")
         self.assertNotEqual(self.upgrade("plain", "agent-3").code, 0)
+        # The rollback is broken off as well, while there are no files at all.
+        self.play_until("Move the old files into their place", "rollback_agent", **self.rolled_back("plain"))
+        self.assertEqual(self.site.on_host("h1", "find", "/opt/plain", "-maxdepth", "0").strip(), "")
+        self.assert_played(self.roll_back("plain"))
+        self.assertEqual((self.version("plain"), self.site.on_host("h1", "cat", "/opt/plain/kept")), ("1.0.0", "not in any archive\n"))
+        self.site.on_host("h1", "systemctl", "stop", "plain")
+        self.assert_foreseen("plain would be started anew, version 1.0.0", "rollback_agent", **self.rolled_back("plain"))
         self.assert_played(self.roll_back("plain"))
         self.assertEqual(self.version("plain"), "1.0.0")
 

@@ -27,6 +27,13 @@ class Files(unittest.TestCase):
             found = hiding.search(file.read_text(encoding="utf-8"))
             self.assertIsNone(found, f"{file}: {found and found.group()}")
 
+    def test_what_systemd_tells_of_a_unit_is_not_shown(self) -> None:
+        """Its environment is in it, whatever a task did with the unit. The sockets of this Switchyard have none."""
+        tasks = [task for file in sorted(PLAYBOOKS.rglob("*.yml")) for task in re.split(r"(?m)^(?= *- name:)", file.read_text(encoding="utf-8"))]
+        shown = [task for task in tasks if re.search(r"systemd_service:\n +name:", task) and "no_log: true" not in task]
+        self.assertEqual([task for task in shown if "agent_socket" not in task], [])
+        self.assertGreater(len(tasks), 200)
+
     def test_every_variable_is_told_of(self) -> None:
         told = (PLAYBOOKS / "README.md").read_text(encoding="utf-8")
         for role in ("agent", "caddy", "xray"):
@@ -46,9 +53,15 @@ class Caddy(PlaybookTest):
         return f"http://{self.address()}:8080/"
 
     def deploy(self, answer: str = "", **variables: Any) -> Any:
-        base = {"caddy_config": caddyfile(answer), "caddy_health_url": "http://127.0.0.1:8080/", "caddy_health_contains": answer,
+        return self.play("deploy_caddy", **{**self.deployed(answer), **variables})
+
+    def deployed(self, answer: str) -> dict[str, Any]:
+        return {"caddy_config": caddyfile(answer), "caddy_health_url": "http://127.0.0.1:8080/", "caddy_health_contains": answer,
                 "caddy_health_seconds": 5}
-        return self.play("deploy_caddy", **{**base, **variables})
+
+    def program(self) -> str:
+        pid = self.site.on_host("h1", "systemctl", "show", "--property=MainPID", "--value", "caddy").strip()
+        return self.site.on_host("h1", "readlink", f"/proc/{pid}/exe").strip()
 
     def archive(self) -> Path:
         """Debian's program as an archive of one's own."""
@@ -77,10 +90,14 @@ class Caddy(PlaybookTest):
         ], **good)
 
     def test_2_caddy_is_there_from_nothing_and_a_second_run_changes_nothing(self) -> None:
+        self.assert_foreseen("caddy would be installed", "deploy_caddy", **self.deployed("the first"))
         self.assert_played(self.deploy("the first"))
         self.assertEqual(self.get(self.url), "the first")
         self.assert_unneeded(self.deploy("the first"))
         self.assert_unneeded(self.deploy("the first", login="sudo"))
+        self.assert_foreseen("", "deploy_caddy", **self.deployed("the first"))
+        self.assert_foreseen("/etc/caddy/Caddyfile would be replaced", "deploy_caddy", **self.deployed("the second"))
+        self.assert_foreseen("caddy", "deploy_caddy", service_state="absent")
 
     def test_3_a_new_configuration_is_served_without_a_restart(self) -> None:
         before = self.invocation("caddy")
@@ -127,6 +144,33 @@ class Caddy(PlaybookTest):
         self.assert_failed(self.deploy("worse", **variables, caddy_config=caddyfile("worse", port=8081)), "back and were seen to work")
         self.assertEqual(self.get(self.url), "packed")
 
+        # A run that was broken off after it had placed the unit's file, which systemd has not read.
+        unit, on_host = "/etc/systemd/system/caddy.service", self.site.on_host
+        on_host("h1", "sed", "-i", "s/^User=/Environment=OLD=1\\n&/", unit)
+        on_host("h1", "systemctl", "daemon-reload")
+        on_host("h1", "systemctl", "restart", "caddy")
+        on_host("h1", "sed", "-i", "/^Environment=OLD/d", unit)
+        on_host("h1", "touch", "/var/lib/switchyard-playbooks/caddy/unproved")
+        before = self.invocation("caddy")
+        self.assert_played(self.deploy("packed", **variables))
+        self.assertNotEqual(self.invocation("caddy"), before)
+        self.assertNotIn("OLD", on_host("h1", "systemctl", "show", "--property=Environment", "caddy"))
+
+        # Back to the package, first with a configuration that does not work: the archive's unit must not hide the package's.
+        self.assert_foreseen(f"{unit} would be removed", "deploy_caddy", **self.deployed("from Debian"))
+        self.assert_failed(self.deploy("worse", caddy_config=caddyfile("worse", port=8081)), "back and were seen to work")
+        self.assertEqual((self.get(self.url), self.program()[:11]), ("packed", "/opt/caddy/"))
+        self.assert_played(self.deploy("from Debian"))
+        self.assertEqual((self.get(self.url), self.program()), ("from Debian", "/usr/bin/caddy"))
+        self.assertEqual(on_host("h1", "systemctl", "is-enabled", "caddy").strip(), "enabled")
+        self.assert_unneeded(self.deploy("from Debian"))
+
+        # A unit that somebody has written by hand is theirs.
+        on_host("h1", "cp", "/lib/systemd/system/caddy.service", unit)
+        on_host("h1", "systemctl", "daemon-reload")
+        self.assert_played(self.deploy("from Debian"))
+        self.assertEqual(on_host("h1", "find", unit).strip(), unit)
+
         self.assert_played(self.play("deploy_caddy", service_state="absent"))
         self.assertIn("Error", self.get(self.url))
         for path in ("/etc/caddy", "/opt/caddy", "/usr/bin/caddy", "/etc/systemd/system/caddy.service"):
@@ -151,10 +195,12 @@ def xray(outbound: str = "freedom", secret: str = "none-of-your-business") -> di
 class Xray(PlaybookTest):
     secret = "none-of-your-business"
 
+    def deployed(self, **variables: Any) -> dict[str, Any]:
+        return {"xray_config": xray(), "xray_health_proxy": "http://127.0.0.1:8118", "xray_health_url": f"{self.supplies.url}/hello",
+                "xray_health_seconds": 5, "xray_python_find_links": self.wheels_url, **variables}
+
     def deploy(self, **variables: Any) -> Any:
-        base = {"xray_config": xray(), "xray_health_proxy": "http://127.0.0.1:8118", "xray_health_url": f"{self.supplies.url}/hello",
-                "xray_health_seconds": 5, "xray_python_find_links": self.wheels_url}
-        played = self.play("deploy_xray", **{**base, **variables})
+        played = self.play("deploy_xray", arguments=["-v"], **self.deployed(**variables))
         self.assertNotIn(self.secret, played.said)
         return played
 
@@ -180,9 +226,12 @@ class Xray(PlaybookTest):
         ], **good)
 
     def test_2_requests_are_proxied_from_nothing_on_and_a_second_run_changes_nothing(self) -> None:
+        self.assert_foreseen("xray.service would be started", "deploy_xray", **self.deployed())
         self.assert_played(self.deploy())
         self.assertEqual(self.proxied(), ("hello from outside\n", self.address()))
         self.assert_unneeded(self.deploy())
+        self.assert_foreseen("", "deploy_xray", **self.deployed())
+        self.assert_foreseen("config.json would be replaced", "deploy_xray", **self.deployed(xray_config=xray("blackhole")))
         self.assertRegex(self.site.on_host("h1", "stat", "--format=%U:%G %a", "/etc/xray/config.json"), "root:xray 640")
         exposure = self.site.on_host("h1", "systemd-analyze", "security", "--no-pager", "xray").splitlines()[-1]
         self.assertLessEqual(float(exposure.split(":", 1)[1].split()[0]), 3.0, exposure)
