@@ -35,7 +35,7 @@ extension StepRunner {
     return .staged
   }
 
-  private func prepare(_ playbook: PreparePlaybook) async throws(StepFailure) {
+  private func prepare(_ playbook: PlannedPlaybook) async throws(StepFailure) {
     note("runs \(escapedForTerminal(playbook.playbook))")
     guard let preparer else {
       throw StepFailure(.shared, "nobody is there to run \(escapedForTerminal(playbook.playbook))")

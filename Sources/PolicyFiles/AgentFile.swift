@@ -24,10 +24,6 @@ public enum AgentFile {
     }
     return agent
   }
-
-  private static func folder(of path: String) -> String {
-    path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
-  }
 }
 
 extension Shape where Value == AgentDefinition {

@@ -45,7 +45,7 @@ struct DocumentationTests {
 
   @Test("every key of a policy, and its default, stands in the reference")
   func policyReference() throws {
-    try Self.check("policy-reference.md", Shape<Policy>.policy(fleet: nil).schema)
+    try Self.check("policy-reference.md", Shape<Policy>.policy(fleet: nil, folder: "").schema)
   }
 
   @Test("every key of an agent file, and its default, stands in its document")

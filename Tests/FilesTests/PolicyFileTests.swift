@@ -17,6 +17,7 @@ struct PolicyFileTests {
     on_breach: rollback
     confirm_within: 2m
     keep_old: {running: 1h, installed: 7d}
+    hooks: {before_wave: plays/checks.yml, after_wave: /srv/plays/verify.yml}
     """
 
   @Test("every key of a full policy is read")
@@ -39,6 +40,29 @@ struct PolicyFileTests {
     #expect(policy.confirmWithin == .seconds(120))
     #expect(policy.keepOld == Retention(running: .seconds(3600), installed: .seconds(604_800)))
     #expect(policy.partial == false)
+    #expect(
+      policy.hooks
+        == WaveHooks(
+          beforeWave: PlannedPlaybook(project: "plays", playbook: "checks.yml", digest: nil),
+          afterWave: PlannedPlaybook(project: "/srv/plays", playbook: "verify.yml", digest: nil)))
+  }
+
+  @Test("a hook's path begins at the policy's folder, and each hook may be absent")
+  func hookPaths() throws {
+    func hooks(_ text: String, in file: String) throws -> WaveHooks? {
+      try PolicyFile.parse(text: "policy: p\nwaves: [{name: all, hosts: 100%}]\n" + text, name: file).hooks
+    }
+    func playbook(_ project: String, _ playbook: String) -> PlannedPlaybook {
+      PlannedPlaybook(project: project, playbook: playbook, digest: nil)
+    }
+    #expect(try hooks("", in: "p.yml") == nil)
+    #expect(
+      try hooks("hooks: {before_wave: a.yml}", in: "etc/p.yml")
+        == WaveHooks(beforeWave: playbook("etc", "a.yml"), afterWave: nil))
+    #expect(
+      try hooks("hooks: {after_wave: ../a.yml}", in: "/etc/p.yml")
+        == WaveHooks(beforeWave: nil, afterWave: playbook("/etc/..", "a.yml")))
+    #expect(try hooks("hooks: {after_wave: a.yml}", in: "p.yml")?.afterWave == playbook(".", "a.yml"))
   }
 
   @Test("a policy may say no more than its name and one wave")
@@ -47,7 +71,7 @@ struct PolicyFileTests {
     #expect(
       policy.gate == Gate(successes: 3, interval: .seconds(1), timeout: .seconds(2), deadline: .seconds(120)))
     #expect(policy.onBreach == .rollback)
-    #expect(policy.soakTolerance == 2)
+    #expect(policy.soakTolerance == 2 && policy.hooks == nil)
   }
 
   @Test("partial policies, fractions of a percent, aliases and merge keys are read")

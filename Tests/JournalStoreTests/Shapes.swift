@@ -4,9 +4,11 @@ import RolloutModel
 /// must hold every one.
 enum Shape: Hashable, CaseIterable {
   case plan, event, intent
-  case started, resumed, step, order
+  case started, resumed, step, order, hookEnded
   case sayPause, sayResume, sayApprove, sayAbort, sayRollback, saySkip, sayRetry
-  case perform, cancel, rest
+  case perform, cancel, rest, runHook, cancelHook
+  case beforeWave, afterWave
+  case hookPassed, hookFailed, hookCancelled
   case doPreflight, doStage, doStart, doGate, doFlip, doProve, doConfirm, doSoak, doPromote, doRestore,
     doReconcile, doRetain
   case cleared, staged, unitStarted, gatePassed, flipped, proven, confirmed, soaked, promoted, restored,
@@ -53,6 +55,22 @@ struct Shapes {
     case .resumed: note(.resumed)
     case .step(_, _, let outcome): note(.step); add(outcome)
     case .order(let order): note(.order); add(order.verb)
+    case .hook(let run, let outcome): note(.hookEnded); add(run.hook); add(outcome)
+    }
+  }
+
+  private mutating func add(_ hook: WaveHook) {
+    switch hook {
+    case .beforeWave: note(.beforeWave)
+    case .afterWave: note(.afterWave)
+    }
+  }
+
+  private mutating func add(_ outcome: HookOutcome) {
+    switch outcome {
+    case .passed: note(.hookPassed)
+    case .failed: note(.hookFailed)
+    case .cancelled: note(.hookCancelled)
     }
   }
 
@@ -131,6 +149,8 @@ struct Shapes {
       add(knowledge.candidate)
       if let from = knowledge.from { add(from) }
     case .cancel: note(.cancel)
+    case .runHook(let run, _): note(.runHook); add(run.hook)
+    case .cancelHook(let run): note(.cancelHook); add(run.hook)
     case .rest(let state): note(.rest); add(state)
     }
   }
