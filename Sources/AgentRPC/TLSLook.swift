@@ -2,6 +2,7 @@ import EventLoop
 import NIOCore
 import NIOPosix
 import NIOSSL
+import NIOTLS
 import Ports
 import RolloutModel
 
@@ -51,14 +52,15 @@ public final class TLSLook: CertificateLook {
     let limit = TimeAmount.nanoseconds(limit.components.seconds * 1_000_000_000)
     let bootstrap = ClientBootstrap(group: group).connectTimeout(limit).channelInitializer { channel in
       channel.eventLoop.makeCompletedFuture {
-        let certificate = channel.eventLoop.makePromise(of: [UInt8].self)
+        let wait = NIOLoopBound(
+          CertificateWait(channel.eventLoop.makePromise(of: [UInt8].self)), eventLoop: channel.eventLoop)
         let pipeline = channel.pipeline.syncOperations
         try pipeline.addHandler(
           NIOSSLClientHandler(context: context, serverHostname: nil) { chain, verdict in
-            certificate.completeWith(Result { try chain.first?.toDERBytes() ?? [] })
+            wait.value.shown = Result { try chain.first?.toDERBytes() ?? [] }
             verdict.succeed(.certificateVerified)
           })
-        try pipeline.addHandler(CertificateWait(certificate))
+        try pipeline.addHandler(wait.value)
         // Nobody waits for it any more then.
         channel.eventLoop.scheduleTask(in: limit) { channel.close(promise: nil) }
       }
@@ -89,12 +91,20 @@ public final class TLSLook: CertificateLook {
   }
 }
 
-/// Says that no certificate comes any more where the connection ends before.
+/// Waits for the handshake's end: until then anybody may have shown a certificate, whose key only its owner has. Says that none
+/// comes any more where the connection ends before.
 private final class CertificateWait: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   let certificate: EventLoopPromise<[UInt8]>
+  /// What was shown in the handshake.
+  var shown: Result<[UInt8], any Error> = .success([])
 
   init(_ certificate: EventLoopPromise<[UInt8]>) { self.certificate = certificate }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if case .handshakeCompleted? = event as? TLSUserEvent { certificate.completeWith(shown) }
+    context.fireUserInboundEventTriggered(event)
+  }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     certificate.fail(error)

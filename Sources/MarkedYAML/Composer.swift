@@ -1,73 +1,94 @@
-import Yams
-
-/// Turns Yams's nodes into marked ones: expands aliases and merge keys within bounds, finds duplicate keys.
+/// Turns a text's events into marked nodes: expands aliases and merge keys within bounds, finds duplicate keys.
 struct Composer {
-  private let alias: Unicode.Scalar
-  private let renamed: [Place: Unicode.Scalar]
+  private let events: YAMLEvents
   private let keepTags: Bool
   private let diagnostics: Diagnostics
   private var anchors: [String: (node: MarkedNode, size: Int)] = [:]
   private var size = 0
-  private var isTooLarge = false
 
-  init(alias: Unicode.Scalar, renamed: [Place: Unicode.Scalar], keepTags: Bool, diagnostics: Diagnostics) {
-    self.alias = alias
-    self.renamed = renamed
+  init(_ text: SourceText, keepTags: Bool, diagnostics: Diagnostics) throws(FileProblems) {
+    events = try YAMLEvents(text, file: diagnostics.file)
     self.keepTags = keepTags
     self.diagnostics = diagnostics
   }
 
-  /// The marked node; problems go to the diagnostics, and what they concern is left out.
-  mutating func compose(_ node: Node, depth: Int = 1) -> MarkedNode {
-    let place = Self.place(node)
-    let nothing = MarkedNode(place: place, content: .scalar("", isPlain: true))
-    guard depth <= MarkedYAML.deepest else {
-      diagnostics.report(
-        place, "the file is nested deeper than \(MarkedYAML.deepest) levels", "flatten it")
-      return nothing
+  /// The root of the one document; nil where there is none. What is wrong goes to the diagnostics; errors: what is no
+  /// YAML, or too large to be read on.
+  mutating func document() throws(FileProblems) -> MarkedNode? {
+    var root: MarkedNode?
+    while true {
+      let event = try events.next()
+      switch event.kind {
+      case .streamStart, .documentEnd: continue
+      case .documentStart where root == nil: root = try node(events.next(), depth: 1)
+      case .documentStart:
+        diagnostics.report(event.place, "a second document begins here", "write one document a file")
+        return root
+      default: return root
+      }
     }
-    guard grow(by: 1, at: place) else { return nothing }
+  }
+
+  private mutating func node(_ event: YAMLEvent, depth: Int) throws(FileProblems) -> MarkedNode {
+    guard depth <= MarkedYAML.deepest else {
+      throw YAMLWording.tooDeep(file: diagnostics.file, place: event.place)
+    }
+    try grow(by: 1, at: event.place)
     let before = size
     let content: MarkedNode.Content
-    switch node {
-    case .scalar(let scalar):
-      if let name = aliasName(scalar) { return expand(name, at: place) ?? nothing }
-      content = .scalar(
-        restored(scalar.string), isPlain: scalar.style == .plain && scalar.tag.rawValue.isEmpty)
-    case .sequence(let sequence):
-      content = .sequence(sequence.map { compose($0, depth: depth + 1) })
-    case .mapping(let mapping):
-      content = .mapping(entries(of: mapping, depth: depth))
-    case .alias:
-      return nothing
+    let properties: YAMLEvent.Properties
+    switch event.kind {
+    case .scalar(let text, let isPlain, let written):
+      (content, properties) = (.scalar(text, isPlain: isPlain), written)
+    case .sequenceStart(let written):
+      (content, properties) = (.sequence(try elements(depth: depth)), written)
+    case .mappingStart(let written):
+      (content, properties) = (.mapping(try entries(depth: depth)), written)
+    case .alias(let name):
+      return try expand(name, at: event.place)
+    case .streamStart, .streamEnd, .documentStart, .documentEnd, .sequenceEnd, .mappingEnd:
+      throw FileProblems(
+        file: diagnostics.file, place: event.place, what: "the file is not YAML",
+        instead: "check its syntax")
     }
-    let marked = MarkedNode(place: place, content: content, tag: tag(of: node, at: place))
-    if let anchor = node.anchor?.rawValue { anchors[anchor] = (marked, size - before + 1) }
+    let marked = MarkedNode(
+      place: event.place, content: content, tag: meaningful(properties.tag, at: event.place))
+    if let anchor = properties.anchor { anchors[anchor] = (marked, size - before + 1) }
     return marked
   }
 
-  private mutating func entries(of mapping: Node.Mapping, depth: Int) -> [MarkedEntry] {
+  private mutating func elements(depth: Int) throws(FileProblems) -> [MarkedNode] {
+    var elements: [MarkedNode] = []
+    while true {
+      let event = try events.next()
+      if case .sequenceEnd = event.kind { return elements }
+      elements.append(try node(event, depth: depth + 1))
+    }
+  }
+
+  private mutating func entries(depth: Int) throws(FileProblems) -> [MarkedEntry] {
     var entries: [MarkedEntry] = []
     var merged: [MarkedEntry] = []
     var places: [String: Place] = [:]
-    for (keyNode, valueNode) in mapping {
-      let value = compose(valueNode, depth: depth + 1)
-      guard let key = keyText(keyNode) else { continue }
-      let place = Self.place(keyNode)
-      if key == "<<", keyNode.scalar?.style == .plain {
+    while true {
+      let event = try events.next()
+      if case .mappingEnd = event.kind { break }
+      let key = try key(event, depth: depth)
+      let value = try node(events.next(), depth: depth + 1)
+      guard let key else { continue }
+      if key.isMerge {
         merged += mergedEntries(value)
-        continue
-      }
-      if let first = places[key] {
+      } else if let first = places[key.text] {
         diagnostics.report(
-          place, "the key \(quoted(key)) stands in line \(first.line) already", "keep one of the two")
-        continue
+          event.place, "the key \(quoted(key.text)) stands in line \(first.line) already",
+          "keep one of the two")
+      } else {
+        places[key.text] = event.place
+        entries.append(MarkedEntry(key: key.text, keyPlace: event.place, value: value))
       }
-      places[key] = place
-      entries.append(MarkedEntry(key: key, keyPlace: place, value: value))
     }
     for entry in merged where places[entry.key] == nil {
-      guard grow(by: 1, at: entry.keyPlace) else { break }
+      try grow(by: 1, at: entry.keyPlace)
       places[entry.key] = entry.keyPlace
       entries.append(entry)
     }
@@ -75,7 +96,7 @@ struct Composer {
   }
 
   /// What `<<` merges: of several mappings the earlier one counts.
-  private mutating func mergedEntries(_ value: MarkedNode) -> [MarkedEntry] {
+  private func mergedEntries(_ value: MarkedNode) -> [MarkedEntry] {
     switch value.content {
     case .mapping(let entries): return entries
     case .sequence(let mappings) where mappings.allSatisfy({ $0.entries != nil }):
@@ -86,82 +107,58 @@ struct Composer {
     }
   }
 
-  private func keyText(_ node: Node) -> String? {
-    let place = Self.place(node)
-    guard case .scalar(let scalar) = node else {
-      diagnostics.report(place, "a list or mapping as a key", "write a word as the key")
-      return nil
+  /// A key's text, and whether it is `<<`; nil where it is none.
+  private mutating func key(
+    _ event: YAMLEvent, depth: Int
+  ) throws(FileProblems) -> (text: String, isMerge: Bool)? {
+    switch event.kind {
+    case .scalar(let text, let isPlain, _):
+      guard !text.isEmpty, text != "~" else {
+        diagnostics.report(event.place, "a key without text", "write KEY: VALUE")
+        return nil
+      }
+      return (text, isPlain && text == "<<")
+    case .alias:
+      diagnostics.report(event.place, "an alias as a key", "write the key itself")
+    default:
+      _ = try node(event, depth: depth + 1)
+      diagnostics.report(event.place, "a list or mapping as a key", "write a word as the key")
     }
-    if aliasName(scalar) != nil {
-      diagnostics.report(place, "an alias as a key", "write the key itself")
-      return nil
-    }
-    var text = restored(scalar.string)
-    if let first = renamed[place] {
-      text = SourceText.string([first] + text.unicodeScalars.dropFirst())
-    }
-    guard !text.isEmpty, text != "~" else {
-      diagnostics.report(place, "a key without text", "write KEY: VALUE")
-      return nil
-    }
-    return text
+    return nil
   }
 
-  private mutating func expand(_ name: String, at place: Place) -> MarkedNode? {
+  private mutating func expand(_ name: String, at place: Place) throws(FileProblems) -> MarkedNode {
     guard let anchor = anchors[name] else {
       let known = diagnostics.isFull ? [] : anchors.keys.sorted()
       diagnostics.report(
         place, "no anchor \(quoted("&" + name)) stands before this alias",
         known.isEmpty
           ? "quote the text where a literal * is meant" : proposal(for: name, of: known, as: "use"))
-      return nil
+      return MarkedNode(place: place, content: .scalar("", isPlain: true))
     }
-    guard grow(by: anchor.size, at: place) else { return nil }
+    try grow(by: anchor.size, at: place)
     var node = anchor.node
     node.place = place
     return node
   }
 
-  private mutating func grow(by count: Int, at place: Place) -> Bool {
+  private mutating func grow(by count: Int, at place: Place) throws(FileProblems) {
     size += count
-    guard size > MarkedYAML.mostNodes else { return true }
-    if !isTooLarge {
-      isTooLarge = true
-      diagnostics.report(
-        place, "the file has more than \(MarkedYAML.mostNodes) values, aliases expanded",
-        "write less, use fewer aliases")
+    guard size <= MarkedYAML.mostNodes else {
+      throw FileProblems(
+        file: diagnostics.file, place: place,
+        what: "the file has more than \(MarkedYAML.mostNodes) values, aliases expanded",
+        instead: "write less, use fewer aliases")
     }
-    return false
   }
 
-  private func tag(of node: Node, at place: Place) -> String? {
-    let tag =
-      switch node {
-      case .scalar(let scalar): scalar.tag.rawValue
-      case .sequence(let sequence): sequence.tag.rawValue
-      case .mapping(let mapping): mapping.tag.rawValue
-      case .alias: ""
-      }
-    guard !["", "!"].contains(tag),
-      !["str", "seq", "map"].contains(where: { tag == "tag:yaml.org,2002:" + $0 })
+  /// A tag that says more than what the value is anyway.
+  private func meaningful(_ tag: String?, at place: Place) -> String? {
+    guard let tag, tag != "!", !["str", "seq", "map"].contains(where: { tag == "tag:yaml.org,2002:" + $0 })
     else {
       return nil
     }
     if !keepTags { diagnostics.report(place, "the tag \(quoted(tag))", "write the value without a tag") }
     return tag
-  }
-
-  private func aliasName(_ scalar: Node.Scalar) -> String? {
-    guard scalar.style == .plain, scalar.string.unicodeScalars.first == alias else { return nil }
-    return restored(SourceText.string(scalar.string.unicodeScalars.dropFirst()))
-  }
-
-  private func restored(_ text: String) -> String {
-    guard text.unicodeScalars.contains(alias) else { return text }
-    return SourceText.string(text.unicodeScalars.map { $0 == alias ? "*" : $0 })
-  }
-
-  private static func place(_ node: Node) -> Place {
-    node.mark.map { Place(line: $0.line, column: $0.column) } ?? .start
   }
 }

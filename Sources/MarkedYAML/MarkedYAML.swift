@@ -13,8 +13,8 @@ public enum MarkedYAML {
   {
     let text = try SourceText(bytes, file: file)
     let diagnostics = Diagnostics(file: file)
-    let disguised = try DisguisedText(text, file: file)
-    let node = try disguised.compose(keepTags: keepTags, diagnostics: diagnostics)
+    var composer = try Composer(text, keepTags: keepTags, diagnostics: diagnostics)
+    let node = try composer.document()
     try diagnostics.throwIfAny()
     guard let node else { throw empty(file) }
     return node

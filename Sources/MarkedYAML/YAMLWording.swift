@@ -1,27 +1,28 @@
-import Yams
+import CYAML
 
-/// The YAML library's errors in words that say what to do.
+/// libyaml's errors in words that say what to do.
 enum YAMLWording {
-  static func problems(of error: YamlError, text: SourceText, file: String) -> FileProblems {
-    switch error {
-    case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _):
-      let place = Place(line: mark.line, column: mark.column)
-      return located(problem, context: context?.text ?? "", place: place, text: text, file: file)
-    case .composer(_, let problem, let mark, _):
-      let several = problem.contains("another document")
-      return FileProblems(
-        file: file, place: Place(line: mark.line, column: mark.column),
-        what: several ? "a second document begins here" : problem,
-        instead: several ? "write one document a file" : "check the syntax here")
-    case .memory:
-      return FileProblems(
-        file: file, what: "the file is nested deeper than \(MarkedYAML.deepest) levels", instead: "flatten it"
-      )
-    case .reader(let problem, _, _, _):
+  static func problems(of parser: yaml_parser_t, text: SourceText, file: String) -> FileProblems {
+    let problem = parser.problem.map { String(cString: $0) } ?? ""
+    let place = Place(parser.problem_mark)
+    switch parser.error {
+    case YAML_SCANNER_ERROR, YAML_PARSER_ERROR:
+      let context = parser.context.map { String(cString: $0) } ?? ""
+      return located(problem, context: context, place: place, text: text, file: file)
+    case YAML_READER_ERROR:
       return FileProblems(file: file, what: problem, instead: "save the file as UTF-8 text")
+    case YAML_MEMORY_ERROR:
+      return FileProblems(
+        file: file, what: "no memory for reading the file", instead: "free some and try again")
     default:
-      return FileProblems(file: file, what: "the file is not YAML", instead: "check its syntax")
+      return FileProblems(file: file, place: place, what: "the file is not YAML", instead: "check its syntax")
     }
+  }
+
+  static func tooDeep(file: String, place: Place) -> FileProblems {
+    FileProblems(
+      file: file, place: place, what: "the file is nested deeper than \(MarkedYAML.deepest) levels",
+      instead: "flatten it")
   }
 
   private static func located(
@@ -57,7 +58,7 @@ enum YAMLWording {
     case "found character that cannot start any token":
       return says("a text can't begin with \(quoted(here.map { String($0) } ?? ""))", "quote it")
     case _ where problem.hasPrefix("Maximum nesting level"):
-      return says("the file is nested deeper than \(MarkedYAML.deepest) levels", "flatten it")
+      return tooDeep(file: file, place: place)
     default:
       return says(
         "no valid YAML (\(context.isEmpty ? "" : context + ": ")\(problem))", "check the syntax here")

@@ -112,6 +112,10 @@ extension Shape where Value == AgentName {
   /// An agent's name.
   static let agentName = Shape<String>.text("agent", upTo: 31, pattern: "^[a-z][a-z0-9-]{0,30}$") { text in
     if AgentName(text) != nil { return nil }
+    if AgentName.reserved.contains(text) {
+      return Complaint(
+        "\(quoted(text)) is what Switchyard itself has on a host, and no agent's name", "choose another name")
+    }
     let lower = text.lowercased().map { $0 == "_" || $0 == " " || $0 == "." ? "-" : $0 }
     return Complaint(
       "\(quoted(text)) is no agent's name",

@@ -6,6 +6,8 @@ public enum RunLogSource: String, Hashable, Sendable, Codable, CaseIterable {
   case step
   /// What probes have shown, and what is waited for.
   case gate
+  /// What a playbook does.
+  case playbook
   /// What went over SSH.
   case ssh
   /// What went through the agent's RPC.

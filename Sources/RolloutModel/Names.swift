@@ -4,8 +4,13 @@ public struct AgentName: Hashable, Sendable, Codable, CustomStringConvertible {
   /// The checked text.
   public let text: String
 
-  /// Nil where `text` is not an agent's name.
+  /// Names of Switchyard's own on a host: an agent called so would have its releases where the host program is, or could write
+  /// where all agents' state is.
+  public static let reserved = ["bin", "switchyard", "switchyard-agents"]
+
+  /// Nil where `text` is not an agent's name, or is reserved.
   public init?(_ text: String) {
+    guard !Self.reserved.contains(text) else { return nil }
     guard let first = text.utf8.first, (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(first),
       text.utf8.count <= 31, text.utf8.allSatisfy({ Self.allowed($0) })
     else { return nil }

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Glibc
 import RolloutModel
 
@@ -52,9 +53,11 @@ public struct RunLogFolder: Sendable {
   /// Makes a run's folder, for its owner alone.
   func make(_ run: String) throws(RunLogError) -> String {
     let folder = try path(of: run)
-    for made in [root, folder] where mkdir(made, 0o700) != 0 && errno != EEXIST {
-      throw RunLogError(
-        "the folder \(escapedForTerminal(made)) can't be made: \(String(cString: strerror(errno)))")
+    do {
+      try FileManager.default.createDirectory(
+        atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    } catch {
+      throw RunLogError("the folder \(escapedForTerminal(folder)) can't be made: \(error)")
     }
     return folder
   }

@@ -1,4 +1,6 @@
 import FoundationEssentials
+import NIOCore
+import NIOHTTP1
 import RolloutModel
 import Testing
 
@@ -107,6 +109,43 @@ struct AccessTests {
       try await eventually("the bad list is seen") { agent.log.text.contains("can't be used") }
       #expect(try await agent.curl("/v1/facts", as: "revoked").status == 403)
       #expect(try await agent.curl("/v1/facts", as: "ops").status == 200)
+    }
+  }
+
+  @Test(
+    "Where the authority is replaced, connections of the former one's clients end with their next request")
+  func replacedAuthority() async throws {
+    let authority = try await Authority.shared.value
+    let own = try String(contentsOfFile: authority.root, encoding: .utf8)
+    let other = try String(contentsOfFile: authority.pair("foreign-ca").certificate, encoding: .utf8)
+    try await RunningAgent.with(configure: { configuration, scratch in
+      configuration.authority = try scratch.write(own, to: "ca.pem")
+    }) { agent in
+      func replace(_ text: String, times: Int) async throws {
+        try agent.scratch.write(text, to: "ca.pem")
+        try await eventually("the file is read again") {
+          agent.log.text.components(separatedBy: "certificates were read again").count == times + 1
+        }
+      }
+      let client = try await DuplexClient.connect(agent)
+      try await client.executeThenClose { responses, requests in
+        var answer = responses.makeAsyncIterator()
+        func ask() async throws -> HTTPResponseHead {
+          try await requests.write(DuplexClient.head("/v1/facts", .GET, chunked: false))
+          try await requests.write(.end(nil))
+          let head = try await answer.head()
+          _ = try await answer.rest()
+          return head
+        }
+        #expect(try await ask().status == .ok)
+        try await replace(own + other, times: 1)
+        #expect(try await ask().status == .ok)
+        try await replace(other, times: 2)
+        let refused = try await ask()
+        #expect(refused.status == .unauthorized)
+        #expect(refused.headers["connection"] == ["close"])
+      }
+      #expect(try await agent.curl("/v1/facts", as: "foreign").status == 200)
     }
   }
 

@@ -56,6 +56,12 @@ struct CallerTests {
     }
   }
 
+  @Test("Empty lines, of which there is no end, are refused at the first")
+  func refusesEmptyLines() throws {
+    var reader = CommandLines()
+    #expect(throws: CommandLines.Garbled.self) { try reader.push(Array("{\"exit\":0}\n\n".utf8)) }
+  }
+
   @Test("How a file stands is read, and nonsense is told to be that")
   func uploads() throws {
     func answer(_ text: String) -> UploadAnswer { UploadAnswer(Array(text.utf8)) }

@@ -121,6 +121,7 @@ package enum BadAgents {
     BadFile(
       "agent in capitals", replacing("agent: demo", "agent: Demo"), at: "1:8", says: "did you mean demo?"),
     BadFile("agent a path", replacing("agent: demo", "agent: ../../etc"), at: "1:8", says: "no agent's name"),
+    BadFile("agent reserved", replacing("agent: demo", "agent: bin"), at: "1:8", says: "Switchyard itself"),
     BadFile(
       "agent too long", replacing("agent: demo", "agent: " + String(repeating: "a", count: 32)), at: "1:8",
       says: "longer than 31"),

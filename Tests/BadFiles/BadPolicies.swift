@@ -158,14 +158,14 @@ package enum BadPolicies {
     BadFile(
       "larger than 1 MiB", String(repeating: "#", count: (1 << 20) + 1), at: "1:1", says: "larger than 1 MiB"),
     BadFile(
-      "deep flow nesting", "policy: " + String(repeating: "[", count: 50_000), at: "1:10",
-      says: "nested deeper"),
+      "deep flow nesting", "policy: " + String(repeating: "[", count: 50_000), at: "1:40",
+      says: "nested deeper than 32"),
     BadFile(
       "deep closed nesting",
       "policy: " + String(repeating: "[", count: 60) + String(repeating: "]", count: 60),
       at: "1:40", says: "nested deeper than 32"),
     BadFile("alias bomb", bomb(), at: "5:36", says: "more than 100000 values"),
-    BadFile("alias bomb as a key", bomb() + "? *i\n: 1\n", at: "10:3", says: "an alias as a key"),
+    BadFile("alias as a key", with("gate: &g x\n*g : 1"), at: "4:1", says: "an alias as a key"),
     BadFile("unknown alias", with("gate: *gates"), at: "3:7", says: "no anchor \"&gates\""),
     BadFile("alias of itself", with("gate: &g {successes: *g}"), at: "3:22", says: "no anchor"),
     BadFile("tag", with("gate: !!python/object:os.system {}"), at: "3:7", says: "python/object"),

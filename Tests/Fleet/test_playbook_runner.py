@@ -125,6 +125,13 @@ class PlaybookRunner(runners.WithAgents):
         self.assertEqual(last["event"], "report", outcome.said)
         return {host["host"]: host for host in last["report"]["hosts"]}
 
+    def log(self, outcome: Outcome) -> list[dict[str, Any]]:
+        """The lines of a run's log."""
+        run = json.loads(outcome.stdout.splitlines()[-1])["run"]
+        logs = self.site.run("logs", run, "--source", "playbook", "--output", "json")
+        self.assertEqual(logs.code, 0, logs.said)
+        return [json.loads(line) for line in logs.stdout.splitlines()]
+
     def left(self, host: str) -> dict[str, tuple[str, str]]:
         """What the playbook has left on a host: mode and owner, and content; it is gone afterwards."""
         found = {}
@@ -147,6 +154,12 @@ class PlaybookRunner(runners.WithAgents):
             outcome = self.command(door, *self.variables()).end()
             self.assertEqual(outcome.code, 0, outcome.said)
             report = self.report(outcome)
+            log = self.log(outcome)
+            for host in ("h1", "h2"):
+                said = [line["text"] for line in log if line.get("host") == host]
+                self.assertIn("changed  Copy a file of the project", said)
+                self.assertRegex(said[-1], "^done: changed  ")
+            self.assertEqual(log[-1]["text"], "it has ended")
             self.assertEqual({host: entry["door"]["door"] for host, entry in report.items()}, {"h1": door, "h2": door})
             counts[door] = {host: (entry["outcome"], entry["counts"]) for host, entry in report.items()}
             left[door] = {host: self.left(host) for host in ("h1", "h2")}

@@ -100,7 +100,8 @@ extension HostTests {
       let folder = try TemporaryFolder()
       try folder.write(archive, to: "archive")
       let file = try FileTree.openFile("\(folder.path)/archive")
-      return try ImageArchive(TarReader(BoundedReader(FileSource(file), limit: 1 << 30)))
+      return try ImageArchive(
+        TarReader(BoundedReader(FileSource(file, deadline: Deadline(in: .seconds(60))), limit: 1 << 30)))
     }
 
     @Test("the image is the digest of its configuration, whatever the layout")

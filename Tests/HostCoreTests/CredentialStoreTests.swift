@@ -105,6 +105,24 @@ extension HostTests {
       #expect(try store.carryOut(.undo(third)).digest == first)
     }
 
+    @Test("A push that was cut off half way is no set to go back to: what was proven before it is")
+    func undoesToProvenAfterCut() throws {
+      let first = try #require(try store.carryOut(.place(Self.files(1))).digest)
+      _ = try store.carryOut(.settle(first))
+      _ = try store.carryOut(.place(Self.files(2)))
+      // As if the host had lost power between two of the files, and before in a copy of the first set.
+      try Self.files(1).certificate.write(toFile: "\(folder)/agent.pem", atomically: false, encoding: .utf8)
+      try "".write(toFile: "\(folder)/.writing", atomically: false, encoding: .utf8)
+      try FileManager.default.createDirectory(
+        atPath: "\(folder)/.before.new", withIntermediateDirectories: false)
+      let third = try #require(try store.carryOut(.place(Self.files(3))).digest)
+      #expect(try store.carryOut(.undo(third)).digest == first)
+      #expect(
+        temporary.listing("tls").sorted() == [
+          "tls/.lock", "tls/agent.key", "tls/agent.pem", "tls/ca.pem", "tls/crl.pem",
+        ])
+    }
+
     @Test("Orders about other files than those that are there change nothing")
     func refusesStale() throws {
       let first = try #require(try store.carryOut(.place(Self.files(1))).digest)

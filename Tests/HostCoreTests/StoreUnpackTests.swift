@@ -110,6 +110,20 @@ extension HostTests {
     }
 
     @Test(
+      "unpacking ends at its deadline though there is always more to read; the archive needn't be sent again")
+    func keepsDeadline() throws {
+      let plain = StoreFixture.good.finished
+      for bytes in [plain, try StoreFixture().filtered(plain, by: ["gzip", "-c"])] {
+        let fixture = try StoreFixture()
+        let release = try fixture.release(bytes)
+        try fixture.send(bytes, of: release)
+        #expect(failure { try fixture.store.finish(release, deadline: .zero) }?.code == .deadline)
+        try fixture.store.finish(release)
+        #expect(try fixture.store.contains(release))
+      }
+    }
+
+    @Test(
       "the program must be there, a file, executable, and inside",
       arguments: [
         "bin/missing", "etc/settings", "bin", "../agent", "/bin/sh", ".", "bin/../bin/agent", "",

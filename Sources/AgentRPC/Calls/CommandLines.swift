@@ -32,6 +32,8 @@ struct CommandLines {
   }
 
   private var buffer: [UInt8] = []
+  /// How much of it is known to have no end of a line.
+  private var searched = 0
 
   /// The longest line that is taken; an agent's own are far shorter.
   private static let limit = 2 << 20
@@ -40,11 +42,15 @@ struct CommandLines {
   mutating func push(_ bytes: [UInt8]) throws(Garbled) -> [Line] {
     buffer += bytes
     var lines: [Line] = []
-    while let end = buffer.firstIndex(of: UInt8(ascii: "\n")) {
-      let line = Array(buffer[..<end])
-      buffer.removeFirst(end + 1)
-      if !line.isEmpty { lines.append(try Self.read(line)) }
+    var start = 0
+    while let end = buffer[max(start, searched)...].firstIndex(of: UInt8(ascii: "\n")) {
+      // An agent sends none that are empty: who sends millions of them wants to be waited for.
+      guard end > start else { throw Garbled(why: "an empty line") }
+      lines.append(try Self.read(Array(buffer[start..<end])))
+      start = end + 1
     }
+    buffer.removeFirst(start)
+    searched = buffer.count
     guard buffer.count <= Self.limit else { throw Garbled(why: "a line of more than \(Self.limit) bytes") }
     return lines
   }

@@ -29,6 +29,8 @@ struct RunLogs: Sendable {
 
   private static let ending = ".log"
   private static let newEnding = ".new"
+  /// Seconds; a log is begun in far less.
+  private static let newFor = 60
 
   /// Where a run's log is: for whoever writes it and whoever reads it.
   func path(_ id: RunID) -> String { folder.path(id.text + Self.ending) }
@@ -78,8 +80,11 @@ struct RunLogs: Sendable {
   /// Removes the oldest logs until there is room for one more; those that are being written stay.
   private func tidy() throws(AgentError) {
     var entries = try folder.entries()
-    for entry in entries where entry.name.hasSuffix(Self.newEnding) && !isWritten(entry) {
-      // Left by a program that was killed.
+    let now = StateFolder.now()
+    for entry in entries
+    where entry.name.hasSuffix(Self.newEnding) && abs(now - entry.modified) > Self.newFor && !isWritten(entry)
+    {
+      // Left by a program that was killed. A younger one may be another run's, which is about to lock it.
       try folder.remove(entry.name)
     }
     entries = entries.filter { id(of: $0) != nil }

@@ -16,12 +16,8 @@ struct Caller: Hashable, Sendable {
   /// Whose certificate this is, if it may be served now. That the authority signed it, the handshake has seen; it is asked here
   /// again whether it is still valid, as connections live long.
   init(
-    certificate der: [UInt8], controllers: [String]?, revoked: (any RevokedSerials)?, now: Date
+    _ certificate: Certificate, controllers: [String]?, revoked: (any RevokedSerials)?, now: Date
   ) throws(AgentError) {
-    let certificate: Certificate
-    do { certificate = try Certificate(derEncoded: der) } catch {
-      throw .forbidden("the client certificate can't be read", hint: "have it issued anew")
-    }
     names = Self.names(of: certificate)
     serial = Array(certificate.serialNumber.bytes)
     guard certificate.notValidBefore <= now, now <= certificate.notValidAfter else {

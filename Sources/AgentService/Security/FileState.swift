@@ -3,8 +3,7 @@ import SystemPackage
 
 /// What a file is, as far as changes of it count. Blocks.
 ///
-/// Not by `stat`: it is in two modules, Glibc and CoreFoundation, which swift-certificates and Yams bring along, and the
-/// optimizing compiler asks for an import of the second.
+/// Not by `stat`: two changes within one tick of the file system's clock look alike.
 enum FileState {
   /// Tells one content of a file from another, or says why there is none.
   static func mark(_ path: String) -> String {

@@ -4,10 +4,13 @@ import HTTPTypes
 import NIOCore
 import NIOSSL
 import RolloutModel
+import SwiftASN1
+import X509
 
 /// Decides who may ask for what below `/v1`.
 struct Gatekeeper: Sendable {
   let credentials: Credentials
+  let connections: Connections
   let controllers: [String]?
   /// The SHA-256 of the token that is asked for; nil where none is.
   let tokenHash: RolloutModel.Digest?
@@ -43,14 +46,25 @@ struct Gatekeeper: Sendable {
   }
 
   private func caller(on channel: any Channel) async throws -> Caller {
-    guard let certificate = try await channel.nioSSL_peerCertificate().get() else {
+    guard let shown = try await channel.nioSSL_peerCertificate().get() else {
       throw AgentError(
         .unauthorized, "unauthorized", "this path asks for a client certificate",
         hint: "show one that the agent's authority issued")
     }
-    // Today's list, whenever the connection was made: a controller that is revoked begins nothing more.
-    return try Caller(
-      certificate: try certificate.toDERBytes(), controllers: controllers,
-      revoked: credentials.current.revoked, now: Date())
+    let certificate: Certificate
+    do { certificate = try Certificate(derEncoded: shown.toDERBytes()) } catch {
+      throw AgentError.forbidden("the client certificate can't be read", hint: "have it issued anew")
+    }
+    // Today's authorities and list, whenever the connection was made: a controller that is revoked begins nothing more.
+    let current = credentials.current
+    guard let former = connections.identity(of: channel),
+      current.stillTrusts(certificate, provenBy: former)
+    else {
+      throw AgentError(
+        .unauthorized, "authority_replaced",
+        "the agent's authority was replaced since this connection was made, and the client certificate is of the former one",
+        hint: "connect anew, with a certificate that the agent's authority issued")
+    }
+    return try Caller(certificate, controllers: controllers, revoked: current.revoked, now: Date())
   }
 }

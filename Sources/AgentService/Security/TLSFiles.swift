@@ -2,6 +2,8 @@ import FoundationEssentials
 import MarkedYAML
 import NIOCore
 import NIOSSL
+import SwiftASN1
+import X509
 
 /// The files that say who the agent is and whom it serves.
 struct TLSFiles: Sendable {
@@ -42,6 +44,7 @@ struct TLSFiles: Sendable {
     do {
       return Identity(
         context: try NIOSSLContext(configuration: tls), revoked: revocations,
+        authorities: try roots.list.map { try $0.toDERBytes() },
         expires: chain.list.first.map { Date(timeIntervalSince1970: Double($0.notValidAfter)) })
     } catch {
       throw FileProblems(
@@ -111,6 +114,20 @@ struct TLSFiles: Sendable {
 struct Identity: Sendable {
   let context: NIOSSLContext
   let revoked: (any RevokedSerials)?
+  /// The authorities' certificates in DER.
+  let authorities: [[UInt8]]
   /// When the agent's own certificate ends.
   let expires: Date?
+
+  /// Whether a client whose chain was proven by the authorities of `former` would be let in by these: they are among these, or one
+  /// of these signed the client's certificate itself.
+  func stillTrusts(_ certificate: Certificate, provenBy former: Identity) -> Bool {
+    if former.authorities.allSatisfy({ authorities.contains($0) }) { return true }
+    return authorities.contains { bytes in
+      // One that can't be read signs nothing.
+      guard let authority = try? Certificate(derEncoded: bytes) else { return false }
+      return authority.subject == certificate.issuer
+        && authority.publicKey.isValidSignature(certificate.signature, for: certificate)
+    }
+  }
 }

@@ -34,9 +34,9 @@ struct AgentChannel: ServerChildChannel {
     channel.eventLoop.makeCompletedFuture {
       try Self.noticeDeadPeers(channel)
       try channel.pipeline.syncOperations.addHandler(Severing())
-      try channel.pipeline.syncOperations.addHandler(
-        NIOSSLServerHandler(context: credentials.current.context))
-      connections.add(channel)
+      let identity = credentials.current
+      try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: identity.context))
+      connections.add(channel, identity)
     }.flatMap { http.setup(channel: channel, logger: logger) }
   }
 

@@ -43,7 +43,8 @@ public struct AgentServer: Sendable {
           credentials: credentials
         ).all),
       gatekeeper: Gatekeeper(
-        credentials: credentials, controllers: configuration.controllers, tokenHash: configuration.tokenHash),
+        credentials: credentials, connections: connections, controllers: configuration.controllers,
+        tokenHash: configuration.tokenHash),
       connections: connections, lifecycle: lifecycle, limits: limits, log: log)
   }
 

@@ -8,6 +8,8 @@ final class Connections: Sendable {
   private struct Entry {
     let channel: any Channel
     let peer: String
+    /// What the client was let in by in the handshake.
+    let identity: Identity
     /// The order in which they came, or were answered last.
     var order: Int
     /// Whether a request of it was let in by the gatekeeper.
@@ -37,11 +39,12 @@ final class Connections: Sendable {
 
   /// Remembers a connection until it is closed. Strangers who are too many lose the oldest of the address that has most of them: who
   /// floods from one address keeps nobody else out.
-  func add(_ channel: any Channel) {
+  func add(_ channel: any Channel, _ identity: Identity) {
     let name = ObjectIdentifier(channel)
     let peer = channel.remoteAddress?.ipAddress ?? ""
     let victim = state.withLock { state -> Entry? in
-      state.entries[name] = Entry(channel: channel, peer: peer, order: state.next)
+      state.entries[name] = Entry(
+        channel: channel, peer: peer, identity: identity, order: state.next)
       state.next += 1
       let all = state.entries.filter { !$0.value.isKnown }
       guard all.count > strangers else { return nil }
@@ -53,6 +56,11 @@ final class Connections: Sendable {
     }
     channel.closeFuture.whenComplete { [self] _ in state.withLock { $0.entries[name] = nil } }
     close(victim, "a connection of a stranger gives way to newer ones")
+  }
+
+  /// The identity that a connection was made with; nil where it is closed.
+  func identity(of channel: any Channel) -> Identity? {
+    state.withLock { $0.entries[ObjectIdentifier(channel)]?.identity }
   }
 
   /// A request on a connection was let in: from now on it counts among those of controllers. False where there are too many of

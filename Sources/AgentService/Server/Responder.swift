@@ -36,6 +36,8 @@ struct Responder: Sendable {
       answer = Answer(self.error(error, request))
     }
     if lifecycle.phase == .draining { answer.headers[.connection] = "close" }
+    // Who is to come with another certificate has to come anew.
+    if answer.status == .unauthorized { answer.headers[.connection] = "close" }
     if answer.status.code >= 400 && Self.hasBody(request) { answer.headers[.connection] = "close" }
     note(request, caller, answer.status, since: began, on: channel)
     try await send(answer, to: request, writer, on: channel)

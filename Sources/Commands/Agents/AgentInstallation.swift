@@ -92,7 +92,7 @@ struct AgentInstallation: Sendable {
     job.attachments.append(PlaybookJob.Attachment(variable: "agent_config_file", path: file.path))
     let work = PlaybookWork(
       job: job, door: try PlaybookDoorOptions.parse(["--door", "ssh"]), output: output, runner: runner,
-      isQuiet: isQuiet)
+      state: authority.state, isQuiet: isQuiet)
     let ended = try await work.carryOut()
     withExtendedLifetime(file) {}
     let failures = ended.report.hosts.filter { !$0.isGood }
@@ -101,7 +101,8 @@ struct AgentInstallation: Sendable {
         Output.error("\(escapedLine(host.host)): not prepared: \(escapedLine(host.reason))")
       }
       throw CommandError.tool(
-        "\(Words.count(failures.count, "host")) could not be prepared; no agent was installed; see above")
+        "\(Words.count(failures.count, "host")) could not be prepared; no agent was installed; see above"
+          + (ended.run.map { ", and `switchyard logs \($0)`" } ?? ""))
     }
     try ended.leave()
   }
@@ -125,7 +126,7 @@ struct AgentInstallation: Sendable {
     agent.rpc = nil
     let rollouts = try Rollouts.open(authority.state)
     let plan = Plan(
-      id: RolloutID.make(agent.name, release.version), agent: agent, policy: policy, release: release,
+      id: RunID.make(agent.name, release.version), agent: agent, policy: policy, release: release,
       hosts: hosts,
       waves: PlannedWave.waves(of: policy, total: hosts.count), acceptLocalProbes: false, again: nil,
       takeOver: nil,

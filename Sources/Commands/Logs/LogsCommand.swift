@@ -13,7 +13,10 @@ struct LogsCommand: AsyncParsableCommand {
       "What decides is the journal, which `switchyard rollout logs` prints."
   )
 
-  @Argument(help: "The rollout; the newest one where none is given.")
+  @Argument(
+    help:
+      "The run: a rollout, or what `playbook run` and `service` have named; the newest rollout where none is given."
+  )
   var run: String?
 
   @OptionGroup var state: StateOptions
@@ -24,7 +27,7 @@ struct LogsCommand: AsyncParsableCommand {
 
   @Option(
     parsing: .singleValue,
-    help: "Only lines of this kind, several times for several: rollout, step, gate, ssh, rpc, unit."
+    help: "Only lines of this kind, several times for several: rollout, step, gate, playbook, ssh, rpc, unit."
   )
   var source: [RunLogSource] = []
 

@@ -20,6 +20,7 @@ struct PlaybookRunVerb: AsyncParsableCommand {
   @OptionGroup var inventory: InventoryOptions
   @OptionGroup var door: PlaybookDoorOptions
   @OptionGroup var run: PlaybookRunOptions
+  @OptionGroup var state: StateOptions
   @OptionGroup var output: OutputOptions
 
   @Option(
@@ -31,8 +32,10 @@ struct PlaybookRunVerb: AsyncParsableCommand {
   func run() async throws {
     let (project, playbook) = try Self.place(file, in: project)
     let job = try await run.job(project: project, playbook: playbook, inventory)
-    let ended = try await PlaybookWork(job: job, door: door, output: output, runner: run.ansibleRunner)
-      .carryOut()
+    let ended = try await PlaybookWork(
+      job: job, door: door, output: output, runner: run.ansibleRunner, state: state
+    )
+    .carryOut()
     try ended.leave()
   }
 

@@ -43,7 +43,7 @@ enum PlaybookText {
     return all.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
   }
 
-  private static func door(_ choice: PlaybookDoorChoice) -> String {
+  static func door(_ choice: PlaybookDoorChoice) -> String {
     switch choice.door {
     case .ssh: "over SSH: \(choice.why)"
     case .rpc: "through \(choice.why)"
@@ -91,10 +91,14 @@ struct PlaybookEventLine: Encodable {
   }
 }
 
-/// The last line of `--output json`.
+/// The last line of `--output json`; `run` is the name of the run's log, where it has one.
 struct PlaybookReportLine: Encodable {
   private let event = "report"
+  private let run: String?
   private let report: PlaybookReport
 
-  init(_ report: PlaybookReport) { self.report = report }
+  init(_ report: PlaybookReport, run: String?) {
+    self.report = report
+    self.run = run
+  }
 }

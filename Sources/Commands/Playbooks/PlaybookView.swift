@@ -48,16 +48,19 @@ actor PlaybookView {
     }
   }
 
-  /// Tells how it has ended.
-  func finish(_ report: PlaybookReport) throws {
+  /// Tells how it has ended, and how to see its log.
+  func finish(_ report: PlaybookReport, run: String?) throws {
     guard !isQuiet else { return }
-    guard format == .text else { return try Output.json(PlaybookReportLine(report), pretty: false) }
+    guard format == .text else { return try Output.json(PlaybookReportLine(report, run: run), pretty: false) }
     hasEnded = true
     if style.isLive {
       let size = TerminalSize.of(descriptor: STDOUT_FILENO)
       Output.write(screen.clear(size: size) + screen.finish(), to: STDOUT_FILENO)
     }
-    Output.styled { symbols in PlaybookText.summary(report, symbols) }
+    Output.styled { symbols in
+      PlaybookText.summary(report, symbols)
+        + (run.map { [StyledText("all that was done: switchyard logs \($0)", .faint)] } ?? [])
+    }
   }
 
   /// Nothing was run.

@@ -13,6 +13,8 @@ struct PlaybookWork {
   struct Ended {
     let report: PlaybookReport
     let isInterrupted: Bool
+    /// The name of its log; nil where there is none.
+    let run: String?
 
     /// Leaves with the exit code that says so, where it is not 0.
     func leave() throws {
@@ -33,6 +35,8 @@ struct PlaybookWork {
   let door: PlaybookDoorOptions
   let output: OutputOptions
   let runner: String?
+  /// Where the run leaves its log; nil where it leaves none.
+  let state: StateOptions?
   /// Nothing is told on standard output.
   var isQuiet = false
 
@@ -67,9 +71,14 @@ struct PlaybookWork {
   private func run(_ playbooks: AnsiblePlaybooks) async throws -> Ended {
     let view = PlaybookView.make(job, output, isQuiet: isQuiet)
     let job = job
+    let log = try state.flatMap { PlaybookRunLog(job, state: try $0.checked()) { Output.error($0) } }
     let work = Task { () async -> Result<PlaybookReport, PlaybookError> in
       do throws(PlaybookError) {
-        return .success(try await playbooks.run(job) { event in await view.take(event) })
+        return .success(
+          try await playbooks.run(job) { event in
+            log?.take(event)
+            await view.take(event)
+          })
       } catch {
         return .failure(error)
       }
@@ -83,9 +92,11 @@ struct PlaybookWork {
     signals.end()
     switch result {
     case .success(let report):
-      try await view.finish(report)
-      return Ended(report: report, isInterrupted: interrupted.isSet)
+      await log?.close(report.isLate ? "the deadline has passed: it was ended" : "it has ended")
+      try await view.finish(report, run: log?.id)
+      return Ended(report: report, isInterrupted: interrupted.isSet, run: log?.id)
     case .failure(let error):
+      await log?.close(error.description)
       await view.abandon()
       throw Self.commandError(error)
     }

@@ -25,6 +25,7 @@ struct ServiceDeployVerb: AsyncParsableCommand {
   @OptionGroup var door: PlaybookDoorOptions
   @OptionGroup var run: PlaybookRunOptions
   @OptionGroup var library: PlaybookLibraryOptions
+  @OptionGroup var state: StateOptions
   @OptionGroup var output: OutputOptions
 
   @Option(help: ArgumentHelp("Its configuration: a Caddyfile, or Xray's JSON.", valueName: "FILE"))
@@ -52,8 +53,10 @@ struct ServiceDeployVerb: AsyncParsableCommand {
       guard service == .xray else { throw CommandError.invalid("--health-proxy is for xray alone") }
       job.variables[service.variable("health_proxy")] = .text(healthProxy)
     }
-    let ended = try await PlaybookWork(job: job, door: door, output: output, runner: run.ansibleRunner)
-      .carryOut()
+    let ended = try await PlaybookWork(
+      job: job, door: door, output: output, runner: run.ansibleRunner, state: state
+    )
+    .carryOut()
     let seen = try await OutsideProbe.take(probes, of: job.hosts, ended.report)
     try ServiceOutcome(ended: ended, seen: seen).tell(output)
   }
@@ -70,13 +73,15 @@ struct ServiceRemoveVerb: AsyncParsableCommand {
   @OptionGroup var door: PlaybookDoorOptions
   @OptionGroup var run: PlaybookRunOptions
   @OptionGroup var library: PlaybookLibraryOptions
+  @OptionGroup var state: StateOptions
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
     var job = try await run.job(
       project: try library.folder(), playbook: service.playbook, inventory)
     job.variables["service_state"] = .text("absent")
-    try await PlaybookWork(job: job, door: door, output: output, runner: run.ansibleRunner).carryOut().leave()
+    try await PlaybookWork(job: job, door: door, output: output, runner: run.ansibleRunner, state: state)
+      .carryOut().leave()
   }
 }
 
@@ -98,7 +103,7 @@ struct ServiceStatusVerb: AsyncParsableCommand {
       project: try library.folder(), playbook: DeployedService.statusPlaybook, inventory)
     job.variables["service_name"] = .text(service.rawValue)
     let ended = try await PlaybookWork(
-      job: job, door: door, output: output, runner: run.ansibleRunner, isQuiet: true
+      job: job, door: door, output: output, runner: run.ansibleRunner, state: nil, isQuiet: true
     ).carryOut()
     if output.isJSON {
       try Output.json(ended.report.hosts.map(ServiceStatusRow.init))

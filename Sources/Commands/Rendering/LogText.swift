@@ -17,7 +17,7 @@ enum LogText {
     case .rollout: .active
     case .gate: .good
     case .unit: .warning
-    case .step, .ssh, .rpc: .faint
+    case .step, .playbook, .ssh, .rpc: .faint
     }
   }
 }

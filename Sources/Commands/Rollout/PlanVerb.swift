@@ -14,7 +14,7 @@ struct PlanVerb: AsyncParsableCommand {
   var offline = false
 
   func run() async throws {
-    let plan = try await PlanBuilder(options: options).plan(id: RolloutID.make)
+    let plan = try await PlanBuilder(options: options).plan(id: RunID.make)
     var surveyed: [SurveyedHost]?
     if !offline {
       surveyed = try await Workshop.use(through: plan.agent.rpc) { workshop in

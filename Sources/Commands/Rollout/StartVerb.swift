@@ -23,7 +23,7 @@ struct StartVerb: AsyncParsableCommand {
   var supersede: String?
 
   func run() async throws {
-    let plan = try await PlanBuilder(options: options).plan(id: RolloutID.make)
+    let plan = try await PlanBuilder(options: options).plan(id: RunID.make)
     if !yes, Output.isTerminal, isatty(STDIN_FILENO) == 1, !output.isJSON {
       Output.styled { PlanText(plan: plan, findings: [], symbols: $0).lines() }
       Output.write("Start this rollout? [y/N] ", to: STDOUT_FILENO)

@@ -152,16 +152,27 @@ struct PlanBuilder {
   }
 }
 
-/// Names of rollouts.
-enum RolloutID {
+/// Names of runs.
+enum RunID {
   /// `AGENT-VERSION-XXXX`, safe in a path: what may not stand there becomes a dash.
   static func make(_ agent: AgentName, _ version: Version) -> String {
+    "\(agent.text)-\(safe(version.text))-\(suffix())"
+  }
+
+  /// `playbook-NAME-XXXX`, of a playbook's path.
+  static func make(playbook: String) -> String {
+    let name = playbook.split(separator: "/").last.map { $0.prefix { $0 != "." } } ?? ""
+    return "playbook-\(safe(String(name)))-\(suffix())"
+  }
+
+  /// An ID stands in the path of a socket, which is short.
+  private static func safe(_ text: String) -> String {
+    String(text.prefix(32).map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == ".") ? $0 : "-" })
+  }
+
+  private static func suffix() -> String {
     let letters = Array("abcdefghjkmnpqrstuvwxyz23456789")
-    let suffix = String((0..<5).compactMap { _ in letters.randomElement() })
-    // The ID stands in the path of a socket, which is short.
-    let safe = String(
-      version.text.prefix(32).map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == ".") ? $0 : "-" })
-    return "\(agent.text)-\(safe)-\(suffix)"
+    return String((0..<5).compactMap { _ in letters.randomElement() })
   }
 
   /// Whether text that a person gave can be an ID.

@@ -55,14 +55,16 @@ func knownAgents(_ files: HostFiles) throws(HostFailure) -> [AgentName] {
   }
 }
 
-/// Puts every agent in order after a boot.
+/// Puts agents in order after a boot: every one, or the one that is named.
 struct RestoreAtBoot {
   let hands: HostHands
+  var only: AgentName?
 
   /// One agent that can't be put in order does not keep the others from it.
   func run() throws(HostFailure) -> HostProgram.Exit {
     var exit = HostProgram.Exit.done
-    for agent in try knownAgents(hands.files) {
+    let agents = if let only { [only] } else { try knownAgents(hands.files) }
+    for agent in agents {
       do throws(HostFailure) {
         let driver = AgentDriver(agent: agent, folder: hands.files.state(of: agent), hands: hands)
         if case .failed(let failure) = try driver.carryOut(.boot, care: .rescue) { throw failure }

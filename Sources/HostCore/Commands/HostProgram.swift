@@ -31,15 +31,20 @@ package enum HostProgram {
     case ("--version", 0): say(switchyardVersion)
     case ("--help", 0), ("-h", 0), ("help", 0): say(usage)
     case ("serve", 0):
+      EndSignal.putOff()
       let service = HostService(hands: try HostHands(), version: switchyardVersion)
       try Conversation(input: 0, output: 1).run(service)
     case ("rollback", 1...): return try rollback(rest)
     case ("status", 1...2): return try status(rest)
     case ("tick", 1): return try tick(rest[0])
     case ("stopped", 2): return try stopped(rest[0], rest[1], environment)
-    case ("restore", 0): return try RestoreAtBoot(hands: try HostHands()).run()
+    case ("restore", 0...1):
+      let only: AgentName? = if let name = rest.first { try agent(name) } else { nil }
+      return try RestoreAtBoot(hands: try HostHands(), only: only).run()
     case ("playbook", 0): return try playbook(environment)
-    case ("guard", 0): try TrafficGuard(hands: try HostHands()).run()
+    case ("guard", 0):
+      EndSignal.putOff()
+      try TrafficGuard(hands: try HostHands()).run()
     default:
       return misuse("`\(arguments.map { escapedForTerminal($0) }.joined(separator: " "))` is not understood")
     }
@@ -55,7 +60,7 @@ package enum HostProgram {
       switchyard-host --version | --help
 
     Called by others: serve (a controller's conversation), playbook (a controller's playbook), tick AGENT (timer),
-    stopped AGENT SLOT (a unit's end), restore (boot), guard (traffic rules).
+    stopped AGENT SLOT (a unit's end), restore [AGENT] (boot), guard (traffic rules).
 
     Exit status: 0 done · 1 failed · 2 not understood, nothing changed · 4 rollback incomplete
     """

@@ -9,6 +9,8 @@ final class TrafficGuard {
   private let monitor = NftMonitor()
   /// What was said of an agent last, so that a lasting fault is told once.
   private var told: [String: String] = [:]
+  /// What is done for agents that are late, each of them by a process of its own: traffic is watched meanwhile.
+  private var atWork: [AgentName: ChildProcess] = [:]
   /// Whether an agent's lock was held by another operation, so that it must be looked at again soon.
   private var busy = false
 
@@ -30,10 +32,9 @@ final class TrafficGuard {
     while true {
       let busy = try round()
       let watched = monitor.descriptor()
-      var wait = pollfd(fd: watched ?? -1, events: Int16(POLLIN), revents: 0)
       let interval =
         busy ? Self.intervalBusy : watched == nil ? Self.intervalUnwatched : Self.interval
-      if poll(&wait, 1, Int32(clamping: interval.milliseconds)) > 0 {
+      if EndSignal.poll(watched ?? -1, Int16(POLLIN), limit: Int32(clamping: interval.milliseconds)) > 0 {
         // One transaction of somebody's is many lines: take them together.
         usleep(20_000)
         _ = monitor.changed()
@@ -45,7 +46,7 @@ final class TrafficGuard {
   func round() throws(HostFailure) -> Bool {
     let agents = try knownAgents(hands.files)
     busy = false
-    // Every agent's traffic first: what is due for one of them may take its time.
+    // Every agent's traffic first.
     for agent in agents { look(agent, "traffic", restore) }
     for agent in agents { look(agent, "what is due", catchUp) }
     hands.letGoOfBus()
@@ -65,16 +66,31 @@ final class TrafficGuard {
     }
   }
 
-  /// Does what is late: its timer was lost, or the boot's restore did not run.
+  /// Has done what is late: its timer was lost, or the boot's restore did not run.
   private func catchUp(_ agent: AgentName) throws(HostFailure) {
-    let driver = driver(agent)
-    guard let record = try driver.load(.rescue) else { return }
+    if let work = atWork[agent] {
+      guard let status = work.exited() else { return }
+      atWork[agent] = nil
+      guard status.isSuccess else { throw try Self.failure(agent, work, status) }
+    }
+    guard let record = try driver(agent).load(.rescue) else { return }
     let now = hands.now()
     if record.bootID != now.bootID {
-      try carryOut(.boot, driver)
+      atWork[agent] = try ChildProcess([hands.files.program, "restore", agent.text])
     } else if let due = record.nextDue(at: now), now.moment.since(due) > Self.grace {
-      try carryOut(.tick, driver)
+      atWork[agent] = try ChildProcess([hands.files.program, "tick", agent.text])
     }
+  }
+
+  private static func failure(
+    _ agent: AgentName, _ work: ChildProcess, _ status: ExitStatus
+  ) throws(HostFailure) -> HostFailure {
+    let said = try readOnce(work.errors.number, limit: 8192, what: "reading from \(work.name)") ?? []
+    return HostFailure(
+      .system, "what was due for agent \(agent) was not done: \(status)",
+      lastLines: String(decoding: said, as: UTF8.self).split(whereSeparator: \.isNewline).map {
+        escapedForTerminal($0, limit: 300)
+      })
   }
 
   /// After a boot the record may name a side that is not to be served any more: what restores then is the boot itself.
@@ -113,14 +129,6 @@ final class TrafficGuard {
 
   private func holds(_ record: AgentRecord) throws(HostFailure) -> Bool {
     try hands.traffic(record.setup).holds(record.setup, owner: record.owner)
-  }
-
-  private func carryOut(_ order: AgentOrder, _ driver: AgentDriver) throws(HostFailure) {
-    let answer = try unlessHeld { () throws(HostFailure) in
-      try driver.carryOut(order, care: .rescue, lockWithin: Self.patience)
-    }
-    if case .failed(let failure)? = answer { throw failure }
-    if answer == nil { busy = true }
   }
 
   /// Nil where another operation has the lock: the other agents first, then once more.

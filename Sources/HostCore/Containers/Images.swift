@@ -80,7 +80,7 @@ package struct PodmanImages: Images {
     }
     let image = try Self.identity(in: result.outputText, what)
     _ = try Podman.done(what, ["tag", image.hex, name.text])
-    try giveBack(image, before)
+    try giveBack(image, before, but: name)
     return image
   }
 
@@ -138,13 +138,14 @@ package struct PodmanImages: Images {
     return known
   }
 
-  /// An archive says how its image wants to be called, and Podman follows that, also where another image had the name. Only
-  /// our name stays; what had been named before is named so again.
-  private func giveBack(_ image: Digest, _ before: [String: String]) throws(HostFailure) {
-    let ours = "localhost/switchyard/"
+  /// An archive says how its image wants to be called, and Podman follows that, also where another image had the name, be it one
+  /// of Switchyard's. Only the release's own name stays; what had been named before is named so again.
+  private func giveBack(
+    _ image: Digest, _ before: [String: String], but own: ImageName
+  ) throws(HostFailure) {
     let now = try known()
     for (name, owner) in now.sorted(by: { $0.key < $1.key })
-    where owner == image.hex && !name.hasPrefix(ours) && before[name] != image.hex {
+    where owner == image.hex && name != own.text && before[name] != image.hex {
       _ = try Podman.done("taking \(escapedForTerminal(name)) from the image", ["untag", image.hex, name])
       if let former = before[name] {
         _ = try Podman.done("giving \(escapedForTerminal(name)) back", ["tag", former, name])

@@ -24,9 +24,9 @@ package struct Conversation {
     var reader = FrameReader()
     var greeted = false
     while true {
-      if try !wait(input, POLLIN, Self.moment) {
+      if try !wait(input, POLLIN, Self.moment, mayEnd: true) {
         service.rest()
-        guard try wait(input, POLLIN, Self.idle) else { return }
+        guard try wait(input, POLLIN, Self.idle, mayEnd: true) else { return }
       }
       guard let bytes = try readOnce(input, limit: 256 * 1024, what: "reading the conversation") else {
         continue
@@ -85,12 +85,17 @@ package struct Conversation {
     }
   }
 
-  /// False where nothing happened in time.
-  private func wait(_ descriptor: Int32, _ what: Int32, _ span: Span) throws(HostFailure) -> Bool {
+  /// False where nothing happened in time. Where the process may end, it does by a SIGTERM that came.
+  private func wait(
+    _ descriptor: Int32, _ what: Int32, _ span: Span, mayEnd: Bool = false
+  ) throws(HostFailure) -> Bool {
     let deadline = Deadline(in: span)
     while !deadline.passed {
       var wait = pollfd(fd: descriptor, events: Int16(what), revents: 0)
-      let ready = poll(&wait, 1, deadline.pollTimeout())
+      let ready =
+        mayEnd
+        ? EndSignal.poll(descriptor, Int16(what), limit: deadline.pollTimeout())
+        : poll(&wait, 1, deadline.pollTimeout())
       if ready > 0 { return true }
       if ready < 0 && errno != EINTR { throw systemFailure("waiting for the controller") }
     }

@@ -30,6 +30,9 @@ package struct CredentialStore {
     Entry(name: "crl.pem", mode: 0o644, limit: CredentialFiles.listLimit),
   ]
   private static let keptPrefix = ".before-"
+  /// Is there while files are being replaced: found later, what is there is a mixture of two sets.
+  private static let writingMark = ".writing"
+  private static let keptNew = ".before.new"
   private static let lockWithin = Span.seconds(20)
 
   /// The store in a folder, whose files the group may read.
@@ -67,9 +70,10 @@ package struct CredentialStore {
     let kept = try kept(in: home)
     if !kept.contains(name) {
       let replaced = Self.digest(present).map { Self.keptPrefix + $0.hex }
-      if let replaced, kept.contains(replaced) {
+      let isMixed = faccessat(home.number, Self.writingMark, F_OK, AT_SYMLINK_NOFOLLOW) == 0
+      if let former = kept.first(where: { isMixed || $0 == replaced }) {
         // What is there now was never seen to work: what was kept from before it still is what to go back to.
-        try FileTree.rename(replaced, to: name, in: home)
+        try FileTree.rename(former, to: name, in: home)
       } else {
         try keep(present, as: name, in: home)
       }
@@ -88,6 +92,7 @@ package struct CredentialStore {
   // MARK: Files
 
   private func write(_ contents: [[UInt8]?], in home: Descriptor, _ owner: gid_t) throws(HostFailure) {
+    try FileTree.write([], to: Self.writingMark, in: home, mode: 0o600)
     for (entry, content) in zip(Self.entries, contents) {
       if let content {
         guard try read(entry, in: home) != content else { continue }
@@ -97,11 +102,12 @@ package struct CredentialStore {
       }
     }
     try FileTree.sync(home, what: "writing \(folder)")
+    try FileTree.remove(Self.writingMark, in: home)
   }
 
   /// Copies files into a folder of their own, which appears whole.
   private func keep(_ contents: [[UInt8]?], as name: String, in home: Descriptor) throws(HostFailure) {
-    let temporary = ".before.new"
+    let temporary = Self.keptNew
     try FileTree.remove(temporary, in: home)
     guard mkdirat(home.number, temporary, 0o700) == 0,
       let copy = try FileTree.openFolder(temporary, in: home)
@@ -119,6 +125,8 @@ package struct CredentialStore {
 
   private func removeKept(in home: Descriptor, but kept: String?) throws(HostFailure) {
     for name in try self.kept(in: home) where name != kept { try FileTree.remove(name, in: home) }
+    // A copy that was cut off has a key in it too.
+    try FileTree.remove(Self.keptNew, in: home)
   }
 
   private func present(in home: Descriptor) throws(HostFailure) -> [[UInt8]?] {

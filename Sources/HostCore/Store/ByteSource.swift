@@ -10,11 +10,18 @@ protocol ByteSource: AnyObject {
 /// A file's bytes.
 final class FileSource: ByteSource {
   private let file: Descriptor
+  private let deadline: Deadline
 
-  init(_ file: Descriptor) { self.file = file }
+  init(_ file: Descriptor, deadline: Deadline) {
+    self.file = file
+    self.deadline = deadline
+  }
 
   func read(limit: Int) throws(HostFailure) -> [UInt8] {
-    try readOnce(file.number, limit: limit, what: "reading the archive") ?? []
+    guard !deadline.passed else {
+      throw HostFailure(.deadline, "unpacking took too long and was given up")
+    }
+    return try readOnce(file.number, limit: limit, what: "reading the archive") ?? []
   }
 }
 
@@ -31,14 +38,14 @@ final class DecompressedSource: ByteSource {
 
   func read(limit: Int) throws(HostFailure) -> [UInt8] {
     while !ended {
+      guard !deadline.passed else {
+        throw HostFailure(.deadline, "unpacking with \(child.name) took too long and was given up")
+      }
       if let bytes = try readOnce(child.output.number, limit: limit, what: "reading from \(child.name)") {
         if !bytes.isEmpty { return bytes }
         ended = true
         try checkEnd()
         break
-      }
-      guard !deadline.passed else {
-        throw HostFailure(.deadline, "unpacking with \(child.name) took too long and was given up")
       }
       var wait = pollfd(fd: child.output.number, events: Int16(POLLIN), revents: 0)
       poll(&wait, 1, deadline.pollTimeout(cap: 1000))

@@ -65,7 +65,7 @@ extension ReleaseStore {
       plain = (try FileTree.openFile("\(path)/\(Self.plainArchive)"), "\(path)/\(Self.plainArchive)")
     }
     let announced = try ImageArchive(
-      TarReader(BoundedReader(FileSource(plain.file), limit: sizeLimit(release))))
+      TarReader(BoundedReader(FileSource(plain.file, deadline: deadline), limit: sizeLimit(release))))
     try announced.check(runsOn: SystemFacts.kernel().architecture)
     let image = try images.load(announced.form, at: plain.path, as: name, deadline: deadline)
     guard image == announced.image else {

@@ -277,7 +277,7 @@ extension ReleaseStore {
         .archiveRefused, "the archive of \(release.agent) \(release.version) is no tar archive",
         hint: "packed as .tar, .tar.gz, .tar.xz or .tar.zst it would be understood")
     }
-    guard let argv = format.decompressor else { return (FileSource(archive), true) }
+    guard let argv = format.decompressor else { return (FileSource(archive, deadline: deadline), true) }
     return (try DecompressedSource(argv, of: archive, deadline: deadline), false)
   }
 

@@ -22,7 +22,7 @@ struct PlaybookTests {
   {
     var report = PlaybookReport(playbook: "p.yml", digest: "", hosts: hosts)
     report.isLate = isLate
-    return PlaybookWork.Ended(report: report, isInterrupted: isInterrupted)
+    return PlaybookWork.Ended(report: report, isInterrupted: isInterrupted, run: nil)
   }
 
   @Test("The exit code says whether all, some or none have done it")
@@ -34,6 +34,17 @@ struct PlaybookTests {
     #expect(Self.ended([good, Self.host("b", .unmatched)]).code == 7)
     #expect(Self.ended([good, bad], isLate: true).code == 124)
     #expect(Self.ended([good, bad], isLate: true, isInterrupted: true).code == 8)
+  }
+
+  @Test(
+    "A run's name can stand in a path, whatever the playbook is called",
+    arguments: [
+      ("plays/site.yml", "playbook-site-"), ("../x y;z.yml", "playbook-x-y-z-"), ("", "playbook--"),
+    ])
+  func names(path: String, start: String) {
+    let id = RunID.make(playbook: path)
+    #expect(id.hasPrefix(start))
+    #expect(RunID.isPossible(id))
   }
 
   @Test("A deployment's exit code says what hosts run now")
