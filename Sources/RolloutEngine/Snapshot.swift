@@ -12,11 +12,10 @@ extension RolloutEngine {
   }
 
   private var hookNames: [String: String]? {
-    plan.policy.hooks.map { hooks in
-      var names: [String: String] = [:]
-      for hook in WaveHook.allCases { names[hook.rawValue] = hooks[hook]?.playbook }
-      return names
-    }
+    guard let hooks = plan.policy.hooks else { return nil }
+    var names: [String: String] = [:]
+    for hook in WaveHook.allCases { names[hook.rawValue] = hooks[hook]?.playbook }
+    return names
   }
 
   /// How a wave stands.

@@ -353,7 +353,12 @@ final class Judge {
         checkStart(host, wave: place)
       case .intent(.runHook(let run, _)):
         hooks.isDurable(run)
+        // The wave is open from here on: its batch holds for hosts of earlier ones too that a person wants tried again.
+        allowed = max(allowed, plan.waves[run.wave].batch)
         checkPause("\(run.hook.rawValue) of wave \(run.wave)")
+        checkWaves(
+          before: run.hook == .beforeWave ? run.wave : run.wave + 1,
+          "\(run.hook.rawValue) of wave \(run.wave)")
       case .intent: break
       }
     }
@@ -467,18 +472,19 @@ final class Judge {
     fail(.pause, "\(what): begun \(now() - pausedAt) ms after a pause")
   }
 
+  private func checkWaves(before place: Int, _ what: String) {
+    guard openByWave.prefix(place).contains(where: { $0 > 0 }) else { return }
+    let late = shares.indices.first { shares[$0].isOpen && wave(of: $0) < place } ?? 0
+    fail(
+      .waves, "\(what) begins while h\(late) of wave \(wave(of: late)) is \(shadow.phase(of: late).rawValue)")
+  }
+
   private func checkStart(_ host: Int, wave place: Int) {
     checkPause("h\(host)")
     if !retried.contains(host), let what = hooks.obstacle(wave: place, isOnNew: isOnNew) {
       fail(.hooks, "h\(host) of wave \(place) begins \(what)")
     }
-    if openByWave.prefix(place).contains(where: { $0 > 0 }) {
-      let late = shares.indices.first { shares[$0].isOpen && wave(of: $0) < place } ?? 0
-      fail(
-        .waves,
-        "h\(host) of wave \(place) begins while h\(late) of an earlier one is \(shadow.phase(of: late).rawValue)"
-      )
-    }
+    checkWaves(before: place, "h\(host) of wave \(place)")
     let budget = plan.policy.budget
     for (number, wave) in plan.waves.enumerated() {
       let borne = (number == 0 ? budget.canary : budget.wave).ofFailures(wave.count)

@@ -16,6 +16,8 @@ struct Walk {
   var underWay: [Int?]
   /// Hosts that a person wanted tried again.
   var retried: Set<Int> = []
+  /// Hosts whose lease another took.
+  var overtaken: Set<Int> = []
   /// The hook that is being run.
   var hook: HookRun?
   /// Hooks that have passed, by their names and waves.
@@ -171,6 +173,9 @@ struct Walk {
     {
       underWay[host] = nil
     }
+    if case .step(let host, _, .failed(let failure)) = event, failure.kind == .leaseLost {
+      overtaken.insert(host)
+    }
     if case .hook(let run, let outcome) = event, run == hook {
       hook = nil
       if outcome == .passed { passed.insert("\(run.hook) \(run.wave)") }
@@ -321,8 +326,8 @@ struct Walk {
       let isTrue: Bool
       switch host.phase {
       case .promoted: isTrue = real == .promoted || world.hosts[place].wasLive
-      // Whoever loses the lease to another may not take back what it has staged; nothing of it runs.
-      case .failed: isTrue = real == .old || real == .staged
+      // Without the lease nobody may take back what an earlier try of the step had staged (promise 14); nothing of it runs.
+      case .failed: isTrue = real == .old || real == .staged && overtaken.contains(place)
       case .restored, .skipped, .pending: isTrue = real == .old
       case .unreachable: isTrue = host.touched || real == .old
       case .quarantined: isTrue = true
