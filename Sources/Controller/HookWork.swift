@@ -19,7 +19,7 @@ struct HookWork: Sendable {
       playbook, on: hosts.filter(plan.hosts.indices.contains).map { plan.hosts[$0] },
       variables: Self.variables(plan, run)
     ) { [log, time] host, text in
-      log.write(RunLogLine(wall: time.wall, host: host, source: .step, text: "\(name) \(text)"))
+      log.write(RunLogLine(wall: time.wall, host: host, source: .playbook, text: "\(name) \(text)"))
       note(host.map { "\($0) \(text)" } ?? text)
     }
   }

@@ -315,14 +315,15 @@ public actor RolloutController {
     let (host, attempt) = (job.host, job.attempt)
     let log = logs[host]
     let source: RunLogSource = job.step.isWaiting ? .gate : .step
+    let tell: @Sendable (RunLogSource, String) -> Void = { [weak self] source, text in
+      log.note(source, text)
+      // A note is for people only: one that comes late is dropped with the host's step.
+      Task { await self?.note(host, attempt, text) }
+    }
     let runner = StepRunner(
       plan: plan, releases: releases, session: session(host), known: job.known, prober: world.prober,
       preparer: preparer, time: world.time,
-      note: { [weak self] text in
-        log.note(source, text)
-        // A note is for people only: one that comes late is dropped with the host's step.
-        Task { await self?.note(host, attempt, text) }
-      },
+      note: { tell(source, $0) }, notePlaybook: { tell(.playbook, $0) },
       unitLines: { log.unit($0) })
     let task = Task {
       let outcome = await runner.run(job.step)

@@ -36,11 +36,11 @@ extension StepRunner {
   }
 
   private func prepare(_ playbook: PlannedPlaybook) async throws(StepFailure) {
-    note("runs \(escapedForTerminal(playbook.playbook))")
+    notePlaybook("runs \(escapedForTerminal(playbook.playbook))")
     guard let preparer else {
       throw StepFailure(.shared, "nobody is there to run \(escapedForTerminal(playbook.playbook))")
     }
-    try await preparer.prepare(host, playbook, note: note)
+    try await preparer.prepare(host, playbook, note: notePlaybook)
   }
 
   /// Longer than the host itself gives an image to arrive and to be taken in.

@@ -17,7 +17,7 @@ struct PlaybookHooks: HookRunner {
     let report: PlaybookReport
     do throws(PlaybookError) {
       report = try await PlannedRuns.runner(doors).run(job) { event in
-        if let (host, text) = Self.words(of: event) { note(host, text) }
+        if let (host, text) = PlannedRuns.words(of: event) { note(host, text) }
       }
     } catch {
       return Task.isCancelled ? .cancelled : .failed(reason: error.message, hint: error.hint)
@@ -25,25 +25,12 @@ struct PlaybookHooks: HookRunner {
     return Task.isCancelled ? .cancelled : Self.outcome(of: report, within: job.deadline)
   }
 
-  /// What an event says to people, and of which host.
-  private static func words(of event: PlaybookEvent) -> (host: String?, text: String)? {
-    switch event {
-    case .task(let task, let host): (host, "runs \(task.name)")
-    case .ended(let report):
-      (report.host, "ended as \(report.outcome.rawValue)\(report.isGood ? "" : ": \(why(report))")")
-    case .door, .play, .result: nil
-    }
-  }
-
-  private static func why(_ end: PlaybookHostReport) -> String {
-    [end.failedTask, end.reason].filter { !$0.isEmpty }.joined(separator: ": ")
-  }
-
   static func outcome(of report: PlaybookReport, within deadline: Duration) -> HookOutcome {
     // A playbook may be for other hosts of the rollout: that it is for some was seen when the plan was made.
     let bad = report.hosts.filter { !$0.isGood && $0.outcome != .unmatched }
     guard let first = bad.first else { return .passed }
-    var reason = "\(escapedForTerminal(first.host)) ended as \(first.outcome.rawValue): \(why(first))"
+    var reason =
+      "\(escapedForTerminal(first.host)) ended as \(first.outcome.rawValue): \(PlannedRuns.why(first))"
     if report.isLate { reason = "not done after \(deadline.components.seconds / 60) minutes: " + reason }
     if bad.count > 1 { reason += "; so it is on \(Words.count(bad.count - 1, "more host"))" }
     return .failed(

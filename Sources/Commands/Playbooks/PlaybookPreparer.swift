@@ -12,16 +12,16 @@ struct PlaybookPreparer: HostPreparer {
     let report: PlaybookReport
     do throws(PlaybookError) {
       report = try await PlannedRuns.runner(doors).run(PlannedRuns.job(playbook, [host])) { event in
-        if case .task(let task, _) = event {
-          note("runs \(escapedForTerminal(playbook.playbook)): \(task.name)")
+        if let (_, text) = PlannedRuns.words(of: event) {
+          note("\(escapedForTerminal(playbook.playbook)) \(text)")
         }
       }
     } catch {
       throw StepFailure(.shared, error.message, hint: error.hint)
     }
     guard let end = report.hosts.first, !end.isGood else { return }
-    let why = [end.failedTask, end.reason].filter { !$0.isEmpty }.joined(separator: ": ")
-    let what = "\(escapedForTerminal(playbook.playbook)) ended as \(end.outcome.rawValue): \(why)"
+    let what =
+      "\(escapedForTerminal(playbook.playbook)) ended as \(end.outcome.rawValue): \(PlannedRuns.why(end))"
     switch end.outcome {
     // The playbook is for other hosts of the rollout: that it is for some was seen when the plan was made.
     case .unmatched: return
