@@ -1,12 +1,26 @@
+import Glibc
 import MarkedYAML
 import RolloutModel
 
+/// Where the paths of playbooks in a file begin.
+struct PlaybookPaths: Sendable {
+  /// The file's folder, with its slash.
+  var folder: String
+  /// Whether there must be a file. Who undoes something needs none.
+  var mustExist: Bool
+}
+
 extension Shape where Value == PlannedPlaybook {
-  /// A playbook's file; what it needs is in its own folder. Whether it is there is seen when the plan is made. `folder` is
-  /// where its path begins, with its slash.
-  static func playbook(folder: String) -> Shape {
-    Shape<String>.text("a playbook's path", upTo: 1024).map { path, _, _ in
-      let whole = path.hasPrefix("/") ? path : folder + path
+  /// A playbook's file; what it needs is in its own folder. What it says is looked at when the plan is made.
+  static func playbook(_ paths: PlaybookPaths) -> Shape {
+    Shape<String>.text("a playbook's path", upTo: 1024).map { path, node, diagnostics in
+      let whole = path.hasPrefix("/") ? path : paths.folder + path
+      if paths.mustExist, access(whole, F_OK) != 0 {
+        diagnostics.report(
+          node.place, "there is no playbook \(quoted(path)): \(String(cString: strerror(errno)))",
+          "write the path of a playbook, relative to this file's folder")
+        return nil
+      }
       guard let slash = whole.lastIndex(of: "/") else {
         return PlannedPlaybook(project: ".", playbook: whole, digest: nil)
       }
@@ -19,15 +33,15 @@ extension Shape where Value == PlannedPlaybook {
 
 extension Shape where Value == WaveHooks {
   /// Playbooks around each wave.
-  static func hooks(folder: String) -> Shape {
+  static func hooks(_ playbooks: PlaybookPaths) -> Shape {
     let before = Field<PlannedPlaybook?>.optional(
       WaveHook.beforeWave.rawValue,
       "a playbook that must pass on a wave's hosts before any of them is begun, a path relative to this file",
-      .playbook(folder: folder))
+      .playbook(playbooks))
     let after = Field<PlannedPlaybook?>.optional(
       WaveHook.afterWave.rawValue,
       "a playbook that must pass on a wave's promoted hosts before the next wave, a path relative to this file",
-      .playbook(folder: folder))
+      .playbook(playbooks))
     return Shape.record("hooks", [before.description, after.description]) { record in
       let before = record.read(before)
       let after = record.read(after)

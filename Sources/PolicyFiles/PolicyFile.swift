@@ -4,9 +4,12 @@ import RolloutModel
 /// Reads policy files.
 public enum PolicyFile {
   /// The policy in a file. Errors: everything that is wrong with the file, each with its place; where the count of
-  /// hosts is known, also what does not fit that fleet.
-  public static func load(path: String, fleet: Int? = nil) throws(FileProblems) -> Policy {
-    try parse(BoundedFile.read(path: path), name: path, fleet: fleet)
+  /// hosts is known, also what does not fit that fleet; and where that is asked for, playbooks that are not there.
+  public static func load(
+    path: String, fleet: Int? = nil, playbooksMustExist: Bool = false
+  ) throws(FileProblems) -> Policy {
+    try parse(
+      BoundedFile.read(path: path), name: path, fleet: fleet, playbooksMustExist: playbooksMustExist)
   }
 
   /// The policy in a text; errors call it `name`, and a playbook's path begins at that name's folder.
@@ -16,9 +19,16 @@ public enum PolicyFile {
 
   /// The policy in a file's bytes; errors call the file `name`, and a playbook's path begins at that name's folder.
   public static func parse(_ bytes: [UInt8], name: String, fleet: Int? = nil) throws(FileProblems) -> Policy {
+    try parse(bytes, name: name, fleet: fleet, playbooksMustExist: false)
+  }
+
+  private static func parse(
+    _ bytes: [UInt8], name: String, fleet: Int?, playbooksMustExist: Bool
+  ) throws(FileProblems) -> Policy {
     let node = try MarkedYAML.parse(bytes, file: name)
     let diagnostics = Diagnostics(file: name)
-    let policy = Shape<Policy>.policy(fleet: fleet, folder: folder(of: name)).read(node, diagnostics)
+    let playbooks = PlaybookPaths(folder: folder(of: name), mustExist: playbooksMustExist)
+    let policy = Shape<Policy>.policy(fleet: fleet, playbooks).read(node, diagnostics)
     try diagnostics.throwIfAny()
     guard let policy else {
       throw FileProblems(file: name, what: "the file is no policy", instead: "begin it with policy: NAME")
@@ -38,7 +48,8 @@ public enum PolicySchema {
       "description": .text("How a fleet is walked during a rollout."),
     ])
     guard case .object(let first) = head,
-      case .object(let rest) = Shape<Policy>.policy(fleet: nil, folder: "").schema
+      case .object(let rest) = Shape<Policy>.policy(fleet: nil, PlaybookPaths(folder: "", mustExist: false))
+        .schema
     else {
       return ""
     }
@@ -47,8 +58,8 @@ public enum PolicySchema {
 }
 
 extension Shape where Value == Policy {
-  /// A whole policy, for a fleet of so many hosts where that is known; `folder` is where a playbook's path begins.
-  static func policy(fleet: Int?, folder: String) -> Shape {
+  /// A whole policy, for a fleet of so many hosts where that is known.
+  static func policy(fleet: Int?, _ playbooks: PlaybookPaths) -> Shape {
     let name = Field("policy", "the policy's name", .name("the policy's name"))
     let waves = Field(
       "waves", "the waves in order",
@@ -70,7 +81,7 @@ extension Shape where Value == Policy {
     let tolerance = Field(
       "soak_tolerance", "the most unhealthy samples in a row that a soaking host may show",
       .integer("soak_tolerance", 0...1000), default: Defaults.soakTolerance)
-    let hooks = Field<WaveHooks?>.optional("hooks", "playbooks around each wave", .hooks(folder: folder))
+    let hooks = Field<WaveHooks?>.optional("hooks", "playbooks around each wave", .hooks(playbooks))
     let fields = [
       name.description, waves.description, gate.description, budget.description, onBreach.description,
       confirmWithin.description, keepOld.description, partial.description, tolerance.description,

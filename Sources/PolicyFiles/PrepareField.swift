@@ -5,9 +5,9 @@ import RolloutModel
 struct PrepareField: Sendable {
   private let prepare: Field<PlannedPlaybook?>
 
-  init(folder: String) {
+  init(_ playbooks: PlaybookPaths) {
     prepare = .optional(
-      "prepare", "a playbook that prepares each host, a path relative to this file", .playbook(folder: folder)
+      "prepare", "a playbook that prepares each host, a path relative to this file", .playbook(playbooks)
     )
   }
 

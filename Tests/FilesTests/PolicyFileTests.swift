@@ -1,4 +1,6 @@
 import BadFiles
+import FoundationEssentials
+import Glibc
 import MarkedYAML
 import PolicyFiles
 import RolloutModel
@@ -63,6 +65,33 @@ struct PolicyFileTests {
       try hooks("hooks: {after_wave: ../a.yml}", in: "/etc/p.yml")
         == WaveHooks(beforeWave: nil, afterWave: playbook("/etc/..", "a.yml")))
     #expect(try hooks("hooks: {after_wave: a.yml}", in: "p.yml")?.afterWave == playbook(".", "a.yml"))
+  }
+
+  @Test("playbooks that are not there are told with their place, where a rollout would need them")
+  func missingPlaybooks() throws {
+    var template = Array("/tmp/policy-XXXXXX".utf8CString)
+    let folder = String(cString: try #require(mkdtemp(&template)))
+    defer { try? FileManager.default.removeItem(atPath: folder) }  // nothing depends on it
+    let path = folder + "/p.yml"
+    try Data(
+      "policy: p\nwaves: [{name: all, hosts: 100%}]\nhooks: {before_wave: a.yml, after_wave: b.yml}\n".utf8
+    )
+    .write(to: URL(filePath: path))
+    try Data("[]".utf8).write(to: URL(filePath: folder + "/a.yml"))
+    #expect(try PolicyFile.load(path: path).hooks?.afterWave?.playbook == "b.yml")
+    let problems = #expect(throws: FileProblems.self) {
+      try PolicyFile.load(path: path, playbooksMustExist: true)
+    }
+    #expect(problems?.problems.count == 1)
+    #expect(
+      problems?.description.contains("p.yml:3:41: there is no playbook \"b.yml\": No such file or directory")
+        == true,
+      "\(String(describing: problems))")
+    try Data("agent: x\nprepare: none.yml\n".utf8).write(to: URL(filePath: path))
+    let agents = #expect(throws: FileProblems.self) {
+      try AgentFile.load(path: path, playbooksMustExist: true)
+    }
+    #expect(agents?.description.contains("p.yml:2:10: there is no playbook \"none.yml\"") == true)
   }
 
   @Test("a policy may say no more than its name and one wave")

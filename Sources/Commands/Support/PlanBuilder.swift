@@ -54,7 +54,9 @@ struct PlanBuilder {
     var agent: AgentDefinition?
     var policy: Policy?
     var hosts: [Host] = []
-    do throws(FileProblems) { agent = try AgentFile.load(path: options.agent) } catch {
+    do throws(FileProblems) {
+      agent = try AgentFile.load(path: options.agent, playbooksMustExist: true)
+    } catch {
       problems.append("\(error)")
     }
     do { _ = try options.state.checked() } catch let error as CommandError {
@@ -64,7 +66,8 @@ struct PlanBuilder {
       problems.append("\(error)")
     }
     do throws(FileProblems) {
-      policy = try PolicyFile.load(path: options.policy, fleet: hosts.isEmpty ? nil : hosts.count)
+      policy = try PolicyFile.load(
+        path: options.policy, fleet: hosts.isEmpty ? nil : hosts.count, playbooksMustExist: true)
     } catch {
       problems.append("\(error)")
     }
