@@ -31,6 +31,7 @@ enum Shape: Hashable, CaseIterable {
   case atLeast, atMost, above, below, equal, notEqual
   case blueSlot, greenSlot
   case blueSide, greenSide, adoptedSide
+  case isContainer, hasImage, hasVolume, hasRPC, hasToken, hasPrepare, hasFloor
 }
 
 /// The kinds that occur in entries.
@@ -216,6 +217,17 @@ struct Shapes {
     }
     for wave in plan.policy.waves { add(wave.hosts); add(wave.batch) }
     for probe in plan.agent.health { add(probe) }
+    if let container = plan.agent.container {
+      note(.isContainer)
+      if container.image != nil { note(.hasImage) }
+      if !container.volumes.isEmpty { note(.hasVolume) }
+    }
+    if let rpc = plan.agent.rpc {
+      note(.hasRPC)
+      if rpc.token != nil { note(.hasToken) }
+    }
+    if plan.agent.prepare != nil { note(.hasPrepare) }
+    if plan.agent.floor != nil { note(.hasFloor) }
     for dependency in plan.agent.dependencies { add(dependency) }
   }
 
