@@ -13,7 +13,7 @@ struct BoundedPreparer: HostPreparer {
   init(_ inner: any HostPreparer) { self.inner = inner }
 
   func prepare(
-    _ host: Host, _ playbook: PreparePlaybook, note: @escaping @Sendable (String) -> Void
+    _ host: Host, _ playbook: PlannedPlaybook, note: @escaping @Sendable (String) -> Void
   ) async throws(StepFailure) {
     note("waits for its turn: \(Self.atOnce) hosts are prepared at a time")
     let result: Result<Void, StepFailure> = await places.run {

@@ -19,13 +19,16 @@ public struct World: Sendable {
 
   /// Runs playbooks that prepare hosts; nil where there is nobody who could.
   public var preparer: (any HostPreparer)?
+  /// Runs playbooks around waves; nil where there is nobody who could.
+  public var hooks: (any HookRunner)?
 
   /// A world from its parts.
   public init(
     doors: any Doors, prober: any Prober, journal: any Journal, time: any Timekeeper, log: any RunLog,
-    preparer: (any HostPreparer)? = nil
+    preparer: (any HostPreparer)? = nil, hooks: (any HookRunner)? = nil
   ) {
     self.preparer = preparer
+    self.hooks = hooks
     self.doors = doors
     self.prober = prober
     self.journal = journal
@@ -40,6 +43,8 @@ public enum ControllerNews: Sendable {
   case happened(StampedEvent, HostSnapshot?)
   /// A wave has begun or ended.
   case wave(String, WaveSnapshot.State)
+  /// A wave's hook has begun, or has come to this.
+  case hook(wave: String, HookSnapshot, HookOutcome?)
   /// The rollout's state or reason has changed.
   case state(RolloutState, reason: String)
 }
@@ -69,6 +74,10 @@ public actor RolloutController {
   private var notes: [String?]
   private let logs: [HostLog]
   private let preparer: BoundedPreparer?
+  /// The hook that is being run.
+  private var hookTask: Task<Void, Never>?
+  /// The same for people.
+  private var hook: HookSnapshot?
   private var lastTold: (RolloutState, String)?
   private var wavesTold: [WaveSnapshot.State]
   private var fault: JournalError?
@@ -108,6 +117,8 @@ public actor RolloutController {
       await withCheckedContinuation { rest = $0 }
     }
     isOver = true
+    // One that was told to end takes its processes with it.
+    await hookTask?.value
     for case let session? in sessions { await session.channel.close() }
     if let fault { throw fault }
     return machine.engine.state
@@ -128,6 +139,7 @@ public actor RolloutController {
   /// The rollout as it stands, with what each host waits for in place of an empty reason.
   public func snapshot() -> RolloutSnapshot {
     var snapshot = machine.engine.snapshot()
+    for place in snapshot.waves.indices { snapshot.waves[place].hook?.note = hook?.note }
     for place in snapshot.hosts.indices where snapshot.hosts[place].state.isInFlight {
       if let note = notes[place] {
         let reason = snapshot.hosts[place].reason
@@ -170,6 +182,7 @@ public actor RolloutController {
   private func stop(_ why: JournalError) {
     fault = why
     for case let work? in works where work.mayEndEarly { work.task.cancel() }
+    hookTask?.cancel()
     rest?.resume()
     rest = nil
   }
@@ -196,10 +209,13 @@ public actor RolloutController {
 
   private func tell(_ entries: [JournalEntry]) {
     for case .event(let event) in entries {
-      if case .step(let host, _, _) = event.event {
-        news(.happened(event, machine.engine.hostSnapshot(host)))
-      } else {
+      switch event.event {
+      case .step(let host, _, _): news(.happened(event, machine.engine.hostSnapshot(host)))
+      case .hook(let run, let outcome):
         news(.happened(event, nil))
+        if let ended = hook { news(.hook(wave: plan.waves[run.wave].name, ended, outcome)) }
+        hook = nil
+      case .started, .resumed, .order: news(.happened(event, nil))
       }
     }
     // What has ended is told before what that leads to, and what begins after it.
@@ -210,6 +226,15 @@ public actor RolloutController {
       news(.state(state.0, reason: state.1))
     }
     tellWaves { _ in true }
+    for case .intent(.runHook(let run, let hosts)) in entries { tellBegin(of: run, hosts) }
+  }
+
+  private func tellBegin(of run: HookRun, _ hosts: [Int]) {
+    let begun = HookSnapshot(
+      hook: run.hook, playbook: plan.policy.hooks?[run.hook]?.playbook ?? "", hosts: hosts.count,
+      since: world.time.wall)
+    hook = begun
+    news(.hook(wave: plan.waves[run.wave].name, begun, nil))
   }
 
   private func tellWaves(_ isWanted: (WaveSnapshot.State) -> Bool) {
@@ -245,9 +270,25 @@ public actor RolloutController {
       } else if let work = works[host], work.mayEndEarly {
         work.task.cancel()
       }
+    case .runHook(let run, let hosts): begin(run, hosts)
+    case .cancelHook: hookTask?.cancel()
     case .rest: break
     }
   }
+
+  private func begin(_ run: HookRun, _ hosts: [Int]) {
+    let work = HookWork(plan: plan, runner: world.hooks, log: world.log, time: world.time)
+    hookTask = Task {
+      let outcome = await work.run(run, hosts: hosts) { [weak self] text in
+        // For people only: one that comes late is dropped with the hook.
+        Task { await self?.noteHook(text) }
+      }
+      hookTask = nil
+      if fault == nil { happen(.hook(run, outcome)) }
+    }
+  }
+
+  private func noteHook(_ text: String) { hook?.note = text }
 
   /// Begins a step, at once or once there is a place for it.
   private func admit(_ job: StepQueue.Job) {
@@ -274,14 +315,15 @@ public actor RolloutController {
     let (host, attempt) = (job.host, job.attempt)
     let log = logs[host]
     let source: RunLogSource = job.step.isWaiting ? .gate : .step
+    let tell: @Sendable (RunLogSource, String) -> Void = { [weak self] source, text in
+      log.note(source, text)
+      // A note is for people only: one that comes late is dropped with the host's step.
+      Task { await self?.note(host, attempt, text) }
+    }
     let runner = StepRunner(
       plan: plan, releases: releases, session: session(host), known: job.known, prober: world.prober,
       preparer: preparer, time: world.time,
-      note: { [weak self] text in
-        log.note(source, text)
-        // A note is for people only: one that comes late is dropped with the host's step.
-        Task { await self?.note(host, attempt, text) }
-      },
+      note: { tell(source, $0) }, notePlaybook: { tell(.playbook, $0) },
       unitLines: { log.unit($0) })
     let task = Task {
       let outcome = await runner.run(job.step)

@@ -36,12 +36,12 @@ extension StepRunner {
     return .staged
   }
 
-  private func prepare(_ playbook: PreparePlaybook) async throws(StepFailure) {
-    note("runs \(escapedForTerminal(playbook.playbook))")
+  private func prepare(_ playbook: PlannedPlaybook) async throws(StepFailure) {
+    notePlaybook("runs \(escapedForTerminal(playbook.playbook))")
     guard let preparer else {
       throw StepFailure(.shared, "nobody is there to run \(escapedForTerminal(playbook.playbook))")
     }
-    try await preparer.prepare(host, playbook, note: note)
+    try await preparer.prepare(host, playbook, note: notePlaybook)
   }
 
   /// Longer than the host itself gives an image to arrive and to be taken in.

@@ -3,9 +3,12 @@ import RolloutModel
 
 /// Reads agent files.
 public enum AgentFile {
-  /// The agent in a file; a unit that it names is read too. Errors: everything that is wrong, each with its place.
-  public static func load(path: String) throws(FileProblems) -> AgentDefinition {
-    try parse(BoundedFile.read(path: path), name: path)
+  /// The agent in a file; a unit that it names is read too, and the playbook that it names must be there where that is asked
+  /// for. Errors: everything that is wrong, each with its place.
+  public static func load(
+    path: String, playbooksMustExist: Bool = false
+  ) throws(FileProblems) -> AgentDefinition {
+    try parse(BoundedFile.read(path: path), name: path, playbooksMustExist: playbooksMustExist)
   }
 
   /// The agent in a text; errors call it `name`, and a unit's path begins at that name's folder.
@@ -15,31 +18,35 @@ public enum AgentFile {
 
   /// The agent in a file's bytes; errors call the file `name`, and a unit's path begins at that name's folder.
   public static func parse(_ bytes: [UInt8], name: String) throws(FileProblems) -> AgentDefinition {
+    try parse(bytes, name: name, playbooksMustExist: false)
+  }
+
+  private static func parse(
+    _ bytes: [UInt8], name: String, playbooksMustExist: Bool
+  ) throws(FileProblems) -> AgentDefinition {
     let node = try MarkedYAML.parse(bytes, file: name)
     let diagnostics = Diagnostics(file: name)
-    let agent = Shape<AgentDefinition>.agent(folder: folder(of: name)).read(node, diagnostics)
+    let playbooks = PlaybookPaths(folder: folder(of: name), mustExist: playbooksMustExist)
+    let agent = Shape<AgentDefinition>.agent(playbooks).read(node, diagnostics)
     try diagnostics.throwIfAny()
     guard let agent else {
       throw FileProblems(file: name, what: "the file is no agent file", instead: "begin it with agent: NAME")
     }
     return agent
   }
-
-  private static func folder(of path: String) -> String {
-    path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
-  }
 }
 
 extension Shape where Value == AgentDefinition {
-  /// A whole agent file; `folder` is where a unit's path begins, with its slash.
-  static func agent(folder: String) -> Shape {
+  /// A whole agent file; a unit's path begins where a playbook's does.
+  static func agent(_ playbooks: PlaybookPaths) -> Shape {
+    let folder = playbooks.folder
     let program = ProgramFields()
     let run = RunFields()
     let place = PlacementFields(folder: folder)
     let checks = CheckFields()
     let door = DoorFields(folder: folder)
     let floor = Field<Version?>.optional("floor", "the lowest version that may be brought to a host", .floor)
-    let prepare = PrepareField(folder: folder)
+    let prepare = PrepareField(playbooks)
     return .record(
       "an agent file",
       program.descriptions + run.descriptions + place.descriptions + checks.descriptions

@@ -4,21 +4,31 @@ import RolloutModel
 /// Reads policy files.
 public enum PolicyFile {
   /// The policy in a file. Errors: everything that is wrong with the file, each with its place; where the count of
-  /// hosts is known, also what does not fit that fleet.
-  public static func load(path: String, fleet: Int? = nil) throws(FileProblems) -> Policy {
-    try parse(BoundedFile.read(path: path), name: path, fleet: fleet)
+  /// hosts is known, also what does not fit that fleet; and where that is asked for, playbooks that are not there.
+  public static func load(
+    path: String, fleet: Int? = nil, playbooksMustExist: Bool = false
+  ) throws(FileProblems) -> Policy {
+    try parse(
+      BoundedFile.read(path: path), name: path, fleet: fleet, playbooksMustExist: playbooksMustExist)
   }
 
-  /// The policy in a text; errors call it `name`.
+  /// The policy in a text; errors call it `name`, and a playbook's path begins at that name's folder.
   public static func parse(text: String, name: String, fleet: Int? = nil) throws(FileProblems) -> Policy {
     try parse(Array(text.utf8), name: name, fleet: fleet)
   }
 
-  /// The policy in a file's bytes; errors call the file `name`.
+  /// The policy in a file's bytes; errors call the file `name`, and a playbook's path begins at that name's folder.
   public static func parse(_ bytes: [UInt8], name: String, fleet: Int? = nil) throws(FileProblems) -> Policy {
+    try parse(bytes, name: name, fleet: fleet, playbooksMustExist: false)
+  }
+
+  private static func parse(
+    _ bytes: [UInt8], name: String, fleet: Int?, playbooksMustExist: Bool
+  ) throws(FileProblems) -> Policy {
     let node = try MarkedYAML.parse(bytes, file: name)
     let diagnostics = Diagnostics(file: name)
-    let policy = Shape<Policy>.policy(fleet: fleet).read(node, diagnostics)
+    let playbooks = PlaybookPaths(folder: folder(of: name), mustExist: playbooksMustExist)
+    let policy = Shape<Policy>.policy(fleet: fleet, playbooks).read(node, diagnostics)
     try diagnostics.throwIfAny()
     guard let policy else {
       throw FileProblems(file: name, what: "the file is no policy", instead: "begin it with policy: NAME")
@@ -37,7 +47,9 @@ public enum PolicySchema {
       "title": .text("Switchyard policy"),
       "description": .text("How a fleet is walked during a rollout."),
     ])
-    guard case .object(let first) = head, case .object(let rest) = Shape<Policy>.policy(fleet: nil).schema
+    guard case .object(let first) = head,
+      case .object(let rest) = Shape<Policy>.policy(fleet: nil, PlaybookPaths(folder: "", mustExist: false))
+        .schema
     else {
       return ""
     }
@@ -47,7 +59,7 @@ public enum PolicySchema {
 
 extension Shape where Value == Policy {
   /// A whole policy, for a fleet of so many hosts where that is known.
-  static func policy(fleet: Int?) -> Shape {
+  static func policy(fleet: Int?, _ playbooks: PlaybookPaths) -> Shape {
     let name = Field("policy", "the policy's name", .name("the policy's name"))
     let waves = Field(
       "waves", "the waves in order",
@@ -69,9 +81,11 @@ extension Shape where Value == Policy {
     let tolerance = Field(
       "soak_tolerance", "the most unhealthy samples in a row that a soaking host may show",
       .integer("soak_tolerance", 0...1000), default: Defaults.soakTolerance)
+    let hooks = Field<WaveHooks?>.optional("hooks", "playbooks around each wave", .hooks(playbooks))
     let fields = [
       name.description, waves.description, gate.description, budget.description, onBreach.description,
       confirmWithin.description, keepOld.description, partial.description, tolerance.description,
+      hooks.description,
     ]
     return .record("a policy", fields) { record in
       let name = record.read(name)
@@ -83,6 +97,7 @@ extension Shape where Value == Policy {
       let keepOld = record.read(keepOld)
       let partial = record.read(partial)
       let tolerance = record.read(tolerance)
+      let hooks = record.read(hooks)
       if let waves, let partial {
         Waves.checkEnd(waves, partial: partial, record: record)
         if let fleet { Waves.checkFleet(waves, partial: partial, fleet: fleet, record: record) }
@@ -91,12 +106,12 @@ extension Shape where Value == Policy {
       if let gate, let confirmWithin { checkConfirm(confirmWithin, gate: gate, record: record) }
       guard let name, let waves, let gate, let budget, let onBreach, let confirmWithin, let keepOld,
         let partial,
-        let tolerance
+        let tolerance, let hooks
       else { return nil }
       return Policy(
         name: name, waves: waves, gate: gate, budget: budget, onBreach: onBreach,
         confirmWithin: confirmWithin,
-        keepOld: keepOld, partial: partial, soakTolerance: tolerance)
+        keepOld: keepOld, partial: partial, soakTolerance: tolerance, hooks: hooks)
     }
   }
 

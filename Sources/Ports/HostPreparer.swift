@@ -5,6 +5,6 @@ public protocol HostPreparer: Sendable {
   /// Runs it to its end on one host, within ten minutes; `note` tells people what is going on. Done twice it gives the result
   /// of once, as far as the playbook does. Errors: it failed there, or is no longer what the plan has frozen.
   func prepare(
-    _ host: Host, _ playbook: PreparePlaybook, note: @escaping @Sendable (String) -> Void
+    _ host: Host, _ playbook: PlannedPlaybook, note: @escaping @Sendable (String) -> Void
   ) async throws(StepFailure)
 }

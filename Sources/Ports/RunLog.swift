@@ -2,11 +2,11 @@
 public enum RunLogSource: String, Hashable, Sendable, Codable, CaseIterable {
   /// What the rollout decided and what came of it, as in the journal.
   case rollout
-  /// What a step is doing on a host, and what the playbook that prepares it did there.
+  /// What a step is doing on a host.
   case step
   /// What probes have shown, and what is waited for.
   case gate
-  /// What a playbook does.
+  /// What a playbook does, be it run by itself, to prepare a host, or as a wave's hook.
   case playbook
   /// What went over SSH.
   case ssh

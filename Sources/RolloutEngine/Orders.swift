@@ -28,6 +28,7 @@ extension RolloutEngine {
       for host in chosen where (0..<plannedHosts).contains(host) { skip(host, said) }
     case .retry(let chosen): retry(chosen.filter { (0..<plannedHosts).contains($0) && mayRetry($0) })
     }
+    dropHookOfOtherHosts()
   }
 
   private mutating func rollBack(_ said: String) {

@@ -40,6 +40,12 @@ public struct RolloutEngine: Decider, Hashable, Codable {
   var cursor = 0
   /// Hosts of this or earlier waves that are to be begun anew.
   var requeued: [Int] = []
+  /// The hook that is being run; nothing is begun meanwhile.
+  var hook: HookUnderWay?
+  /// How many runs of hooks were begun.
+  var hookRuns = 0
+  /// The last hook of the wave `wave` that has passed.
+  var passed: WaveHook?
   var hosts: [HostRun]
   var counts = HostCounts()
   /// Hosts with a step under way.
@@ -94,6 +100,7 @@ public struct RolloutEngine: Decider, Hashable, Codable {
       if hosts.indices.contains(host), hosts[host].attempt == attempt, hosts[host].step != nil {
         conclude(host, outcome)
       }
+    case .hook(let run, let outcome): conclude(run, outcome)
     case .order(let order): obey(order)
     }
     settle()
@@ -122,7 +129,7 @@ public struct RolloutEngine: Decider, Hashable, Codable {
   /// Whether nothing is under way and nothing more happens without a person.
   public var isAtRest: Bool {
     switch mode {
-    case .paused, .awaitingApproval: underWay == 0
+    case .paused, .awaitingApproval: underWay == 0 && hook == nil
     case .ended: true
     case .idle, .running, .stopping, .finishing: false
     }
@@ -171,6 +178,8 @@ public struct RolloutEngine: Decider, Hashable, Codable {
   /// Another controller goes on: what was under way is unknown, so each such host is asked how it stands.
   private mutating func takeUp() {
     sharedAt = nil
+    // How far a hook came is unknown: where the wave still waits for it, it is run again.
+    hook = nil
     for host in hosts.indices {
       restartClocks(host)
       guard let step = hosts[host].step else { continue }

@@ -8,13 +8,20 @@ extension RolloutEngine {
       state: state, reason: reason, waves: plan.waves.indices.map(waveSnapshot),
       hosts: hosts.indices.map(hostSnapshot),
       counts: counts, failures: failures, failuresBorne: plan.policy.budget.fleet.ofFailures(hosts.count),
-      startedAt: startedWall, endedAt: endedWall)
+      startedAt: startedWall, endedAt: endedWall, hooks: hookNames)
+  }
+
+  private var hookNames: [String: String]? {
+    guard let hooks = plan.policy.hooks else { return nil }
+    var names: [String: String] = [:]
+    for hook in WaveHook.allCases { names[hook.rawValue] = hooks[hook]?.playbook }
+    return names
   }
 
   /// How a wave stands.
   public func waveState(_ place: Int) -> WaveSnapshot.State {
     if place < wave { return .done }
-    if place > wave || !isWaveOpen { return .pending }
+    if place > wave || !isWaveBegun { return .pending }
     switch mode {
     case .idle, .running, .paused, .awaitingApproval: return .running
     case .stopping, .finishing, .ended: return .failed
@@ -26,7 +33,7 @@ extension RolloutEngine {
     return WaveSnapshot(
       name: planned.name, state: waveState(place), hosts: planned.range.map { plan.hosts[$0].name },
       batch: planned.batch,
-      soak: planned.soak, approve: planned.approve)
+      soak: planned.soak, approve: planned.approve, hook: hookSnapshot(of: place))
   }
 
   /// One host as people and programs see it.

@@ -7,7 +7,7 @@ extension RolloutEngine {
     switch mode {
     case .running: walk()
     case .stopping(let ending):
-      guard underWay == 0 else { return }
+      guard underWay == 0, hook == nil else { return }
       switch ending {
       case .halt: finish(.halted)
       case .abort: finish(.aborted)
@@ -26,7 +26,7 @@ extension RolloutEngine {
   }
 
   private mutating func walk() {
-    while mode == .running {
+    while mode == .running, hook == nil {
       guard wave < plan.waves.count else {
         guard areRequeuedDone(batch: plan.waves.last?.batch ?? 1) else { return }
         finish(counts.promoted == plannedHosts ? .promoted : .promotedWithExceptions)
@@ -44,8 +44,10 @@ extension RolloutEngine {
         }
         isWaveOpen = true
       }
+      guard isPast(.beforeWave) else { return }
       beginPending(upTo: current.batch)
       if open[wave] == 0, counts.inFlight == 0, requeued.isEmpty {
+        guard isPast(.afterWave) else { return }
         closeWave()
       } else {
         pauseIfStuck(batch: current.batch)
@@ -84,6 +86,7 @@ extension RolloutEngine {
     }
     isUnprovenAccepted = false
     wave += 1
+    passed = nil
     isWaveOpen = false
     if wave < plan.waves.count { cursor = plan.waves[wave].first }
   }
@@ -207,6 +210,7 @@ extension RolloutEngine {
     guard mode == .running else { return }
     mode = .paused
     reason = why
+    dropHook()
     effects.append(.rest(.paused))
   }
 
@@ -214,6 +218,7 @@ extension RolloutEngine {
   mutating func stop(_ ending: Ending, undo: HostRun.Undo) {
     mode = .stopping(ending)
     requeued.removeAll()
+    dropHook()
     for host in hosts.indices {
       switch hosts[host].phase {
       case .preflight, .staging, .starting, .gating, .flipping, .soaking: wantUndone(host, undo)

@@ -39,7 +39,7 @@ public struct AgentDefinition: Hashable, Sendable, Codable {
   /// The lowest version that may be brought to a host; nil where any may.
   public var floor: Version?
   /// A playbook that prepares each host before anything of the agent is changed there.
-  public var prepare: PreparePlaybook?
+  public var prepare: PlannedPlaybook?
 
   /// A definition from its parts.
   public init(
@@ -95,23 +95,6 @@ public struct RPCDoorChoice: Hashable, Sendable, Codable {
     self.certificate = certificate
     self.key = key
     self.token = token
-  }
-}
-
-/// A playbook that is run on a host before anything of the agent is changed there.
-public struct PreparePlaybook: Hashable, Sendable, Codable {
-  /// The folder with all that the playbook needs.
-  public var project: String
-  /// The playbook's path in it.
-  public var playbook: String
-  /// The digest of all of it, frozen by the plan; nil before.
-  public var digest: Digest?
-
-  /// A playbook from its parts.
-  public init(project: String, playbook: String, digest: Digest?) {
-    self.project = project
-    self.playbook = playbook
-    self.digest = digest
   }
 }
 

@@ -26,6 +26,8 @@ public enum RolloutEvent: Hashable, Sendable, Codable {
   case resumed(controller: String)
   /// A step came to its end. An outcome of another attempt than the one under way is ignored.
   case step(host: Int, attempt: Int, StepOutcome)
+  /// A wave's hook came to its end. An outcome of another run than the one under way is ignored.
+  case hook(HookRun, HookOutcome)
   /// A person said something.
   case order(Order)
 }
@@ -71,6 +73,10 @@ public enum RolloutEffect: Hashable, Sendable, Codable {
   case perform(host: Int, attempt: Int, HostStep, HostKnowledge, delay: Span)
   /// End the host's waiting step (gate, prove, soak, or a delay) early; its outcome is then `cancelled`.
   case cancel(host: Int)
+  /// Run a wave's hook on these hosts. It may have been begun before, by a controller that died.
+  case runHook(HookRun, hosts: [Int])
+  /// End the hook's run early; its outcome is then `cancelled`.
+  case cancelHook(HookRun)
   /// The rollout has come to an end, or waits for a person: a program that follows it may leave.
   case rest(RolloutState)
 }

@@ -53,11 +53,14 @@ public struct Policy: Hashable, Sendable, Codable {
   public var partial: Bool
   /// The most samples in a row that may be unhealthy in the soak; more is a breach.
   public var soakTolerance: Int
+  /// Playbooks around each wave; nil for none.
+  public var hooks: WaveHooks?
 
   /// A policy from its parts.
   public init(
     name: String, waves: [WaveDefinition], gate: Gate, budget: Budget, onBreach: BreachAction,
-    confirmWithin: Span, keepOld: Retention, partial: Bool, soakTolerance: Int
+    confirmWithin: Span, keepOld: Retention, partial: Bool, soakTolerance: Int,
+    hooks: WaveHooks? = nil
   ) {
     self.name = name
     self.waves = waves
@@ -68,6 +71,7 @@ public struct Policy: Hashable, Sendable, Codable {
     self.keepOld = keepOld
     self.partial = partial
     self.soakTolerance = soakTolerance
+    self.hooks = hooks
   }
 }
 

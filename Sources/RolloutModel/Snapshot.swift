@@ -14,6 +14,8 @@ public struct RolloutSnapshot: Hashable, Sendable, Codable {
   public var reason: String
   /// The waves in order.
   public var waves: [WaveSnapshot]
+  /// The policy's playbooks around each wave, by the hook's name; nil where it has none.
+  public var hooks: [String: String]?
   /// The hosts in the plan's order.
   public var hosts: [HostSnapshot]
   /// Hosts by state.
@@ -31,7 +33,7 @@ public struct RolloutSnapshot: Hashable, Sendable, Codable {
   public init(
     id: String, agent: String, version: String, policy: String, state: RolloutState, reason: String,
     waves: [WaveSnapshot], hosts: [HostSnapshot], counts: HostCounts, failures: Int, failuresBorne: Int,
-    startedAt: Int64, endedAt: Int64?
+    startedAt: Int64, endedAt: Int64?, hooks: [String: String]? = nil
   ) {
     self.id = id
     self.agent = agent
@@ -46,6 +48,7 @@ public struct RolloutSnapshot: Hashable, Sendable, Codable {
     self.failuresBorne = failuresBorne
     self.startedAt = startedAt
     self.endedAt = endedAt
+    self.hooks = hooks
   }
 }
 
@@ -68,15 +71,44 @@ public struct WaveSnapshot: Hashable, Sendable, Codable {
   public var soak: Span
   /// Whether a person must approve before it starts.
   public var approve: Bool
+  /// The hook that the wave waits for; nil where none is being run.
+  public var hook: HookSnapshot?
 
   /// A wave from its parts.
-  public init(name: String, state: State, hosts: [String], batch: Int, soak: Span, approve: Bool) {
+  public init(
+    name: String, state: State, hosts: [String], batch: Int, soak: Span, approve: Bool,
+    hook: HookSnapshot? = nil
+  ) {
     self.name = name
     self.state = state
     self.hosts = hosts
     self.batch = batch
     self.soak = soak
     self.approve = approve
+    self.hook = hook
+  }
+}
+
+/// A hook under way in a snapshot.
+public struct HookSnapshot: Hashable, Sendable, Codable {
+  /// Which.
+  public var hook: WaveHook
+  /// The playbook.
+  public var playbook: String
+  /// Hosts that it is run on.
+  public var hosts: Int
+  /// When it began, in milliseconds since 1970.
+  public var since: Int64
+  /// What it does now; nil where that is not known.
+  public var note: String?
+
+  /// A hook from its parts.
+  public init(hook: WaveHook, playbook: String, hosts: Int, since: Int64, note: String? = nil) {
+    self.hook = hook
+    self.playbook = playbook
+    self.hosts = hosts
+    self.since = since
+    self.note = note
   }
 }
 
@@ -174,7 +206,7 @@ public struct HostCounts: Hashable, Sendable, Codable {
 
 extension RolloutSnapshot {
   enum CodingKeys: String, CodingKey {
-    case id, agent, version, policy, state, reason, waves, hosts, counts, failures
+    case id, agent, version, policy, state, reason, waves, hooks, hosts, counts, failures
     case failuresBorne = "failures_borne"
     case startedAt = "started_at"
     case endedAt = "ended_at"

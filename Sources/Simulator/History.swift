@@ -29,6 +29,8 @@ public enum History {
         judge.appended(step)
         step = []
         now = event.at.milliseconds
+        // Nobody else tells what a hook came to.
+        if case .hook(let run, let outcome) = event.event { judge.ended(run, outcome) }
       }
       step.append(record.entry)
     }

@@ -63,6 +63,7 @@ final class Judge {
   private var preconditions = 0
   private var excused: Set<Int> = []
   private var retried: Set<Int> = []
+  private let hooks: HookJudge
   var now: () -> Int64 = { 0 }
   /// One controller a rollout is what its lock is for: two without it may begin more hosts than one would.
   var hasTwoControllers = false
@@ -76,6 +77,7 @@ final class Judge {
     self.newDigest = newDigest
     shadow = RolloutEngine(plan: enginePlan)
     seen = plan.hosts.map { _ in Seen() }
+    hooks = HookJudge(plan)
     shares = plan.hosts.map { _ in Share() }
     failedByWave = plan.waves.map { _ in 0 }
     openByWave = failedByWave
@@ -349,6 +351,14 @@ final class Judge {
         let place = wave(of: host)
         allowed = max(allowed, plan.waves[place].batch)
         checkStart(host, wave: place)
+      case .intent(.runHook(let run, _)):
+        hooks.isDurable(run)
+        // The wave is open from here on: its batch holds for hosts of earlier ones too that a person wants tried again.
+        allowed = max(allowed, plan.waves[run.wave].batch)
+        checkPause("\(run.hook.rawValue) of wave \(run.wave)")
+        checkWaves(
+          before: run.hook == .beforeWave ? run.wave : run.wave + 1,
+          "\(run.hook.rawValue) of wave \(run.wave)")
       case .intent: break
       }
     }
@@ -384,6 +394,22 @@ final class Judge {
     }
   }
 
+  // MARK: Hooks
+
+  /// A hook has really come to this.
+  func ended(_ run: HookRun, _ outcome: HookOutcome) { hooks.end(run, outcome) }
+
+  /// No wave is done without its last hook.
+  func checkHooks(atEnd state: RolloutState) {
+    guard state == .promoted || state == .promotedWithExceptions,
+      let what = hooks.obstacle(wave: plan.waves.count, isOnNew: isOnNew)
+    else { return }
+    fail(.hooks, "the rollout ends as \(state.rawValue) \(what)")
+  }
+
+  /// Whether the host was promoted with its wave; whom a person wanted tried again may come behind it.
+  private func isOnNew(_ host: Int) -> Bool { !retried.contains(host) && shadow.phase(of: host) == .promoted }
+
   /// A controller has gone on from this engine.
   func takenUp(_ engine: RolloutEngine) {
     if shadow != engine {
@@ -393,6 +419,10 @@ final class Judge {
 
   /// An effect is begun.
   func begins(_ effect: RolloutEffect, journal: SimulatedJournal) {
+    if case .runHook(let run, _) = effect {
+      if let what = hooks.begin(run) { fail(.durableIntent, what) }
+      return
+    }
     guard case .perform(let host, let attempt, let step, _, _) = effect else { return }
     if journal.count < counted {
       fail(.growingJournal, "\(counted) records became \(journal.count)")
@@ -410,6 +440,7 @@ final class Judge {
     switch event {
     case .step(let host, _, _): recount(host)
     case .order, .started, .resumed: shares.indices.forEach { recount($0) }
+    case .hook: break
     }
     for effect in effects {
       if case .perform(let host, _, _, _, _) = effect { recount(host) }
@@ -436,17 +467,24 @@ final class Judge {
     flying += (share.isFlying ? 1 : 0) - (old.isFlying ? 1 : 0)
   }
 
+  private func checkPause(_ what: String) {
+    guard let pausedAt, now() - pausedAt > 5000 else { return }
+    fail(.pause, "\(what): begun \(now() - pausedAt) ms after a pause")
+  }
+
+  private func checkWaves(before place: Int, _ what: String) {
+    guard openByWave.prefix(place).contains(where: { $0 > 0 }) else { return }
+    let late = shares.indices.first { shares[$0].isOpen && wave(of: $0) < place } ?? 0
+    fail(
+      .waves, "\(what) begins while h\(late) of wave \(wave(of: late)) is \(shadow.phase(of: late).rawValue)")
+  }
+
   private func checkStart(_ host: Int, wave place: Int) {
-    if let pausedAt, now() - pausedAt > 5000 {
-      fail(.pause, "h\(host): begun \(now() - pausedAt) ms after a pause")
+    checkPause("h\(host)")
+    if !retried.contains(host), let what = hooks.obstacle(wave: place, isOnNew: isOnNew) {
+      fail(.hooks, "h\(host) of wave \(place) begins \(what)")
     }
-    if openByWave.prefix(place).contains(where: { $0 > 0 }) {
-      let late = shares.indices.first { shares[$0].isOpen && wave(of: $0) < place } ?? 0
-      fail(
-        .waves,
-        "h\(host) of wave \(place) begins while h\(late) of an earlier one is \(shadow.phase(of: late).rawValue)"
-      )
-    }
+    checkWaves(before: place, "h\(host) of wave \(place)")
     let budget = plan.policy.budget
     for (number, wave) in plan.waves.enumerated() {
       let borne = (number == 0 ? budget.canary : budget.wave).ofFailures(wave.count)

@@ -42,4 +42,8 @@ public enum PlantedBug: String, CaseIterable, Sendable {
   case halfCommitTaken
   /// The host's record is put into its place before its bytes are on the disk.
   case recordNotFlushed
+  /// A hook that failed is taken for one that passed.
+  case hookFailureIgnored
+  /// A hook is taken for passed as soon as it has begun.
+  case hookNotAwaited
 }

@@ -22,6 +22,7 @@ public enum Promise: Int, CaseIterable, Sendable {
   case pause = 20
   case sharedFailure = 21
   case livingSide = 22
+  case hooks = 23
 
   /// The promise in a sentence.
   public var sentence: String {
@@ -55,6 +56,8 @@ public enum Promise: Int, CaseIterable, Sendable {
     case .sharedFailure: "What fails in common never rolls a fleet back."
     case .livingSide:
       "Traffic is not moved to a dead side while the other lives, and a serving side is not stopped."
+    case .hooks:
+      "A wave begins only once its own first hook, and the last one of each wave before it, have passed."
     }
   }
 }

@@ -16,8 +16,9 @@ struct Scene {
   /// Why a scene can't be made: an error of this module.
   struct Unmakable: Error {}
 
-  static func random(_ dice: inout Dice, isPlain: Bool) throws -> Scene {
+  static func random(_ dice: inout Dice, isPlain: Bool, hooks: WaveHooks?) throws -> Scene {
     var policy = randomPolicy(&dice)
+    policy.hooks = hooks
     if isPlain {
       for place in policy.waves.indices { policy.waves[place].batch = .count(1) }
       policy.confirmWithin = .seconds(120)
@@ -35,6 +36,19 @@ struct Scene {
       plan: plan, old: old, new: new,
       behaviour: isGood ? .good : ill[Int(dice.number(0...Int64(kinds - 1)))],
       share: [1000, 1000, 500, 100][Int(dice.number(0...3))], hasFloors: !isPlain && dice.permille(50))
+  }
+
+  /// In half of the seeds waves have hooks: the first one, the last one, or both; in half of those the hooks may fail.
+  static func randomHooks(_ dice: inout Dice, _ faults: inout Faults) -> WaveHooks? {
+    let which = dice.number(0...5)
+    let rate = [0, 0, 100, 400][Int(dice.number(0...3))]
+    guard which < 3 else { return nil }
+    faults[.hookFails] = rate
+    func playbook(_ name: String, _ isThere: Bool) -> PlannedPlaybook? {
+      isThere ? PlannedPlaybook(project: "/plays", playbook: name, digest: nil) : nil
+    }
+    return WaveHooks(
+      beforeWave: playbook("checks.yml", which != 1), afterWave: playbook("verify.yml", which != 0))
   }
 
   /// A study's own policy and hosts.

@@ -25,6 +25,8 @@ final class SimulatedController: @unchecked Sendable {
   private var queue = StepQueue()
   private var sessions: [HostSession?]
   private var works: [Work?]
+  /// The hook that is being run.
+  private var hookTask: Task<Void, Never>?
   private(set) var isDead = false
   var isStopped = false
   /// Another controller has taken over, and this one does not know it yet.
@@ -72,6 +74,7 @@ final class SimulatedController: @unchecked Sendable {
     isStopped = false
     world.note("the controller \(identity.id) dies")
     for case let work? in works where work.mayEndEarly { work.task.cancel() }
+    hookTask?.cancel()
   }
 
   private func act(_ actions: [ControllerMachine<RolloutEngine>.Action]) {
@@ -163,8 +166,41 @@ final class SimulatedController: @unchecked Sendable {
       } else if let work = works[host], work.mayEndEarly {
         work.task.cancel()
       }
+    case .runHook(let run, let hosts):
+      if !isOverruled { world.judge.begins(effect, journal: journal) }
+      begin(run, hosts)
+    case .cancelHook: hookTask?.cancel()
     case .rest: break
     }
+  }
+
+  /// A hook takes its time, now and then very long, and may fail as long as faults strike.
+  private func begin(_ run: HookRun, _ hosts: [Int]) {
+    world.note("\(run.hook.rawValue) of wave \(run.wave) on \(hosts.count) hosts")
+    let length = world.dice.number(1_000...(world.dice.permille(100) ? 600_000 : 20_000))
+    let isBad = world.strikes(.hookFails)
+    hookTask = Task(executorPreference: world.machinery) { [self] in
+      let isWhole = await world.machinery.wait(length)
+      let outcome: HookOutcome =
+        !isWhole
+        ? .cancelled
+        : isBad ? .failed(reason: "h0 ended as failed: Check: as the seed has it", hint: "") : .passed
+      if !isOverruled { world.judge.ended(run, outcome) }
+      hookEnded(run, world.bugs.trusted(outcome))
+    }
+    if world.bugs.contains(.hookNotAwaited) {
+      world.machinery.after(0) { [weak self] in self?.hookEnded(run, .passed) }
+    }
+  }
+
+  private func hookEnded(_ run: HookRun, _ outcome: HookOutcome) {
+    guard !isDead else { return }
+    if isStopped {
+      world.machinery.after(1000) { [weak self] in self?.hookEnded(run, outcome) }
+      return
+    }
+    world.note("\(run.hook.rawValue) of wave \(run.wave): \(outcome)")
+    happen(.hook(run, outcome))
   }
 
   /// Begins a step, at once or once there is a place for it.
@@ -217,6 +253,12 @@ final class SimulatedController: @unchecked Sendable {
 }
 
 extension Set<PlantedBug> {
+  /// A hook's outcome as a bug takes it.
+  fileprivate func trusted(_ outcome: HookOutcome) -> HookOutcome {
+    guard contains(.hookFailureIgnored), case .failed = outcome else { return outcome }
+    return .passed
+  }
+
   /// A lost reply as a bug takes it.
   fileprivate func trusted(_ outcome: StepOutcome, of step: HostStep) -> StepOutcome {
     guard contains(.trustExitCode), case .failed(let failure) = outcome, failure.kind == .lost else {

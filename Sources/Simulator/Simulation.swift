@@ -92,9 +92,12 @@ public struct Simulation {
   public static func run(seed: UInt64, _ options: Options = Options()) throws -> Report {
     var dice = Dice(seed: seed)
     var faults = Faults.swarm(&dice)
+    // A chance of their own: what else a seed decides does not depend on them.
+    var chance = Dice(seed: seed ^ 0x686f_6f6b)
+    let hooks = Scene.randomHooks(&chance, &faults)
     if let wanted = options.faults { faults = wanted }
     for kind in options.without { faults[kind] = 0 }
-    let scene = try Scene.random(&dice, isPlain: options.isPlain)
+    let scene = try Scene.random(&dice, isPlain: options.isPlain, hooks: hooks)
     return try Simulation(
       seed: seed, options, dice: dice, scene: scene, faults: faults, rage: Self.rage
     ).run()
@@ -180,6 +183,7 @@ public struct Simulation {
     } catch {
       world.judge.fail(.replay, "\(error)")
     }
+    world.judge.checkHooks(atEnd: engine.state)
     for (number, host) in engine.snapshot().hosts.enumerated() {
       checkEnd(of: host, on: world.hosts[number])
     }

@@ -46,7 +46,7 @@ public struct Faults: Sendable {
   public enum Kind: Int, CaseIterable, Sendable {
     case connectionLost, connectionRefused, hostCut, hostReboot, programKilled, firewallFlush, firewallDrop,
       effectFails, requestTwice, controllerKilled, controllerStopped, commitFails, sideDies, dependencyDown,
-      operatorActs, portTaken, diskFull, powerLost, hostPowerLost
+      operatorActs, portTaken, diskFull, powerLost, hostPowerLost, hookFails
   }
 
   private var rates = [Int](repeating: 0, count: Kind.allCases.count)
@@ -56,7 +56,7 @@ public struct Faults: Sendable {
 
   /// Those that strike what all hosts share, and no host by itself.
   static let shared: Set<Kind> = [
-    .dependencyDown, .controllerKilled, .controllerStopped, .commitFails, .powerLost,
+    .dependencyDown, .controllerKilled, .controllerStopped, .commitFails, .powerLost, .hookFails,
   ]
 
   /// The kinds that may strike.
@@ -73,7 +73,8 @@ public struct Faults: Sendable {
     var faults = Faults()
     // Now and then nothing is wrong but what all share, so that it can be told whom it is blamed on.
     let isShared = dice.permille(80)
-    for kind in Kind.allCases where dice.permille(350) {
+    // Whether hooks fail is decided where it is decided which there are.
+    for kind in Kind.allCases where kind != .hookFails && dice.permille(350) {
       faults[kind] = [3, 10, 30, 100][Int(dice.number(0...3))]
     }
     if isShared {

@@ -34,6 +34,21 @@ package enum BadPolicies {
     BadFile("on_breach a list", with("on_breach: [halt]"), at: "3:12", says: "halt or rollback"),
     BadFile("yes for a truth value", wave("hosts: 100%, approve: yes"), at: "3:37", says: "write true"),
     BadFile("quoted truth value", with("partial: \"true\""), at: "3:10", says: "write true without quotes"),
+    BadFile(
+      "hooks a word", with("hooks: checks.yml"), at: "3:8", says: "hooks must be a mapping", "before_wave"),
+    BadFile("hooks a list", with("hooks: [checks.yml]"), at: "3:8", says: "must be a mapping"),
+    BadFile("hooks null", with("hooks:"), at: "3:1", says: "hooks has no value"),
+    BadFile("no hook", with("hooks: {}"), at: "3:8", says: "hooks name no playbook", "before_wave: FILE"),
+    BadFile(
+      "misspelt hook", with("hooks: {befor_wave: a.yml}"), at: "3:9", says: "did you mean before_wave?"),
+    BadFile("a wave's own hook", wave("hosts: 100%, before_wave: a.yml"), at: "3:28", says: "no key"),
+    BadFile("hook null", with("hooks: {after_wave: }"), at: "3:9", says: "after_wave has no value"),
+    BadFile("hook empty", with("hooks: {after_wave: ''}"), at: "3:21", says: "a playbook's path is empty"),
+    BadFile("hook a list", with("hooks: {before_wave: [a.yml]}"), at: "3:22", says: "must be text"),
+    BadFile("hook a mapping", with("hooks: {before_wave: {run: a.yml}}"), at: "3:22", says: "must be text"),
+    BadFile(
+      "hook too long", with("hooks: {before_wave: \(String(repeating: "a", count: 1025))}"), at: "3:22",
+      says: "longer than 1024 bytes"),
     BadFile("budget a number", with("budget: 5"), at: "3:9", says: "the budget must be a mapping"),
   ]
 
@@ -133,6 +148,9 @@ package enum BadPolicies {
     BadFile("text direction override", "policy: p # \u{202E}", at: "1:13", says: "\\u{202e}"),
     BadFile(
       "escaped NUL in a name", "policy: \"p\\0\"\nwaves: [{name: a, hosts: 100%}]", at: "1:9",
+      says: "control character"),
+    BadFile(
+      "escaped line end in a hook", with("hooks: {before_wave: \"a\\n.yml\"}"), at: "3:22",
       says: "control character"),
     BadFile("not UTF-8", bytes: Array("policy: ".utf8) + [0xC3, 0x28], at: "1:9", says: ["not UTF-8"]),
     BadFile("UTF-16", bytes: [0xFF, 0xFE, 0x70, 0x00], at: "1:1", says: ["UTF-16"]),

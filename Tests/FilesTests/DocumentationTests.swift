@@ -7,6 +7,7 @@ import Testing
 
 @Suite("The documentation of files")
 struct DocumentationTests {
+  private static let playbooks = PlaybookPaths(folder: "", mustExist: false)
   private struct Property: Sendable {
     let key: String
     let fallback: String?
@@ -45,9 +46,11 @@ struct DocumentationTests {
 
   @Test("every key of a policy, and its default, stands in the reference")
   func policyReference() throws {
-    try Self.check("policy-reference.md", Shape<Policy>.policy(fleet: nil).schema)
+    try Self.check("policy-reference.md", Shape<Policy>.policy(fleet: nil, Self.playbooks).schema)
   }
 
   @Test("every key of an agent file, and its default, stands in its document")
-  func agentFile() throws { try Self.check("agent-file.md", Shape<AgentDefinition>.agent(folder: "").schema) }
+  func agentFile() throws {
+    try Self.check("agent-file.md", Shape<AgentDefinition>.agent(Self.playbooks).schema)
+  }
 }

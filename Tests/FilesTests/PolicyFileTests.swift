@@ -1,4 +1,6 @@
 import BadFiles
+import FoundationEssentials
+import Glibc
 import MarkedYAML
 import PolicyFiles
 import RolloutModel
@@ -17,6 +19,7 @@ struct PolicyFileTests {
     on_breach: rollback
     confirm_within: 2m
     keep_old: {running: 1h, installed: 7d}
+    hooks: {before_wave: plays/checks.yml, after_wave: /srv/plays/verify.yml}
     """
 
   @Test("every key of a full policy is read")
@@ -39,6 +42,56 @@ struct PolicyFileTests {
     #expect(policy.confirmWithin == .seconds(120))
     #expect(policy.keepOld == Retention(running: .seconds(3600), installed: .seconds(604_800)))
     #expect(policy.partial == false)
+    #expect(
+      policy.hooks
+        == WaveHooks(
+          beforeWave: PlannedPlaybook(project: "plays", playbook: "checks.yml", digest: nil),
+          afterWave: PlannedPlaybook(project: "/srv/plays", playbook: "verify.yml", digest: nil)))
+  }
+
+  @Test("a hook's path begins at the policy's folder, and each hook may be absent")
+  func hookPaths() throws {
+    func hooks(_ text: String, in file: String) throws -> WaveHooks? {
+      try PolicyFile.parse(text: "policy: p\nwaves: [{name: all, hosts: 100%}]\n" + text, name: file).hooks
+    }
+    func playbook(_ project: String, _ playbook: String) -> PlannedPlaybook {
+      PlannedPlaybook(project: project, playbook: playbook, digest: nil)
+    }
+    #expect(try hooks("", in: "p.yml") == nil)
+    #expect(
+      try hooks("hooks: {before_wave: a.yml}", in: "etc/p.yml")
+        == WaveHooks(beforeWave: playbook("etc", "a.yml"), afterWave: nil))
+    #expect(
+      try hooks("hooks: {after_wave: ../a.yml}", in: "/etc/p.yml")
+        == WaveHooks(beforeWave: nil, afterWave: playbook("/etc/..", "a.yml")))
+    #expect(try hooks("hooks: {after_wave: a.yml}", in: "p.yml")?.afterWave == playbook(".", "a.yml"))
+  }
+
+  @Test("playbooks that are not there are told with their place, where a rollout would need them")
+  func missingPlaybooks() throws {
+    var template = Array("/tmp/policy-XXXXXX".utf8CString)
+    let folder = String(cString: try #require(mkdtemp(&template)))
+    defer { try? FileManager.default.removeItem(atPath: folder) }  // nothing depends on it
+    let path = folder + "/p.yml"
+    try Data(
+      "policy: p\nwaves: [{name: all, hosts: 100%}]\nhooks: {before_wave: a.yml, after_wave: b.yml}\n".utf8
+    )
+    .write(to: URL(filePath: path))
+    try Data("[]".utf8).write(to: URL(filePath: folder + "/a.yml"))
+    #expect(try PolicyFile.load(path: path).hooks?.afterWave?.playbook == "b.yml")
+    let problems = #expect(throws: FileProblems.self) {
+      try PolicyFile.load(path: path, playbooksMustExist: true)
+    }
+    #expect(problems?.problems.count == 1)
+    #expect(
+      problems?.description.contains("p.yml:3:41: there is no playbook \"b.yml\": No such file or directory")
+        == true,
+      "\(String(describing: problems))")
+    try Data("agent: x\nprepare: none.yml\n".utf8).write(to: URL(filePath: path))
+    let agents = #expect(throws: FileProblems.self) {
+      try AgentFile.load(path: path, playbooksMustExist: true)
+    }
+    #expect(agents?.description.contains("p.yml:2:10: there is no playbook \"none.yml\"") == true)
   }
 
   @Test("a policy may say no more than its name and one wave")
@@ -47,7 +100,7 @@ struct PolicyFileTests {
     #expect(
       policy.gate == Gate(successes: 3, interval: .seconds(1), timeout: .seconds(2), deadline: .seconds(120)))
     #expect(policy.onBreach == .rollback)
-    #expect(policy.soakTolerance == 2)
+    #expect(policy.soakTolerance == 2 && policy.hooks == nil)
   }
 
   @Test("partial policies, fractions of a percent, aliases and merge keys are read")

@@ -121,6 +121,7 @@ struct PolicySchemaTests {
     "timeout after deadline",
     "gate that can't pass", "duration of a thousand years", "running beyond installed",
     "running beyond installed by default", "confirm before a gate can pass", "successes octal",
+    "no hook",
   ]
 
   @Test(

@@ -1,7 +1,7 @@
 import RolloutModel
 import Testing
 
-/// What stands in the golden journal of version 0.1.0: three rollouts with every kind of entry.
+/// What stands in the golden journal of version 0.1.0: four rollouts with every kind of entry.
 enum Golden010 {
   /// Rollouts in the order in which they were created. Record n of a rollout was appended n seconds after `start`.
   static func rollouts() throws -> [(id: String, entries: [JournalEntry])] {
@@ -9,6 +9,7 @@ enum Golden010 {
       ("everything-1", try [.plan(full())] + happenings() + intents() + [ahead]),
       ("command-2", [.plan(try plan("command-2", traffic: .command(argv: ["/usr/bin/move", "--agent"])))]),
       ("none-3", [.plan(try plan("none-3", traffic: .none))]),
+      try hooked(),
     ]
   }
 

@@ -4,9 +4,11 @@ import RolloutModel
 /// must hold every one.
 enum Shape: Hashable, CaseIterable {
   case plan, event, intent
-  case started, resumed, step, order
+  case started, resumed, step, order, hookEnded
   case sayPause, sayResume, sayApprove, sayAbort, sayRollback, saySkip, sayRetry
-  case perform, cancel, rest
+  case perform, cancel, rest, runHook, cancelHook
+  case beforeWave, afterWave
+  case hookPassed, hookFailed, hookCancelled
   case doPreflight, doStage, doStart, doGate, doFlip, doProve, doConfirm, doSoak, doPromote, doRestore,
     doReconcile, doRetain
   case cleared, staged, unitStarted, gatePassed, flipped, proven, confirmed, soaked, promoted, restored,
@@ -29,6 +31,7 @@ enum Shape: Hashable, CaseIterable {
   case atLeast, atMost, above, below, equal, notEqual
   case blueSlot, greenSlot
   case blueSide, greenSide, adoptedSide
+  case isContainer, hasImage, hasVolume, hasRPC, hasToken, hasPrepare, hasFloor
 }
 
 /// The kinds that occur in entries.
@@ -53,6 +56,22 @@ struct Shapes {
     case .resumed: note(.resumed)
     case .step(_, _, let outcome): note(.step); add(outcome)
     case .order(let order): note(.order); add(order.verb)
+    case .hook(let run, let outcome): note(.hookEnded); add(run.hook); add(outcome)
+    }
+  }
+
+  private mutating func add(_ hook: WaveHook) {
+    switch hook {
+    case .beforeWave: note(.beforeWave)
+    case .afterWave: note(.afterWave)
+    }
+  }
+
+  private mutating func add(_ outcome: HookOutcome) {
+    switch outcome {
+    case .passed: note(.hookPassed)
+    case .failed: note(.hookFailed)
+    case .cancelled: note(.hookCancelled)
     }
   }
 
@@ -131,6 +150,8 @@ struct Shapes {
       add(knowledge.candidate)
       if let from = knowledge.from { add(from) }
     case .cancel: note(.cancel)
+    case .runHook(let run, _): note(.runHook); add(run.hook)
+    case .cancelHook(let run): note(.cancelHook); add(run.hook)
     case .rest(let state): note(.rest); add(state)
     }
   }
@@ -196,6 +217,17 @@ struct Shapes {
     }
     for wave in plan.policy.waves { add(wave.hosts); add(wave.batch) }
     for probe in plan.agent.health { add(probe) }
+    if let container = plan.agent.container {
+      note(.isContainer)
+      if container.image != nil { note(.hasImage) }
+      if !container.volumes.isEmpty { note(.hasVolume) }
+    }
+    if let rpc = plan.agent.rpc {
+      note(.hasRPC)
+      if rpc.token != nil { note(.hasToken) }
+    }
+    if plan.agent.prepare != nil { note(.hasPrepare) }
+    if plan.agent.floor != nil { note(.hasFloor) }
     for dependency in plan.agent.dependencies { add(dependency) }
   }
 

@@ -47,6 +47,19 @@ func clear(isLive: Bool = false) throws -> PreflightResult {
     fromVersion: "1.0.0", candidate: .green, isLive: isLive)
 }
 
+/// Hooks that are what they are called.
+func makeHooks(before: Bool = true, after: Bool = true) -> WaveHooks {
+  WaveHooks(
+    beforeWave: before ? PlannedPlaybook(project: "/plays", playbook: "checks.yml", digest: nil) : nil,
+    afterWave: after ? PlannedPlaybook(project: "/plays", playbook: "verify.yml", digest: nil) : nil)
+}
+
+/// A hook that was asked for.
+struct HookCall: Equatable {
+  var run: HookRun
+  var hosts: [Int]
+}
+
 /// An engine on a bench: it is fed by hand, and its effects are kept.
 struct Bench {
   var engine: RolloutEngine
@@ -61,6 +74,10 @@ struct Bench {
   var cancelled: [Int] = []
   /// States that the last event came to rest in.
   var rests: [RolloutState] = []
+  /// Hooks that were asked for so far.
+  var hooks: [HookCall] = []
+  /// Hooks that the last event asked to end early.
+  var cancelledHooks: [HookRun] = []
 
   init(_ count: Int, _ policy: Policy, again: String? = nil) throws {
     engine = RolloutEngine(plan: try makePlan(count, policy, again: again))
@@ -82,6 +99,7 @@ struct Bench {
       StampedEvent(event, at: Moment(milliseconds: now), wall: now, chance: UInt64(now) &* 0x9e37_79b9))
     if case .step(let host, let attempt, _) = event, attempts[host] == attempt { steps[host] = nil }
     cancelled = []
+    cancelledHooks = []
     rests = []
     for effect in effects {
       switch effect {
@@ -90,6 +108,8 @@ struct Bench {
         attempts[host] = attempt
         delays[host] = delay
       case .cancel(let host): cancelled.append(host)
+      case .runHook(let run, let chosen): hooks.append(HookCall(run: run, hosts: chosen))
+      case .cancelHook(let run): cancelledHooks.append(run)
       case .rest(let state): rests.append(state)
       }
     }
@@ -104,6 +124,11 @@ struct Bench {
 
   mutating func fail(_ host: Int, _ kind: StepFailure.Kind) {
     finish(host, .failed(StepFailure(kind, "\(kind) here")))
+  }
+
+  /// The hook that was asked for last came to this.
+  mutating func finishHook(_ outcome: HookOutcome = .passed) throws {
+    send(.hook(try #require(hooks.last).run, outcome))
   }
 
   /// The host's connection is lost, and is still lost when patience with it ends.

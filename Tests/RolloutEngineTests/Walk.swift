@@ -16,6 +16,12 @@ struct Walk {
   var underWay: [Int?]
   /// Hosts that a person wanted tried again.
   var retried: Set<Int> = []
+  /// Hosts whose lease another took.
+  var overtaken: Set<Int> = []
+  /// The hook that is being run.
+  var hook: HookRun?
+  /// Hooks that have passed, by their names and waves.
+  var passed: Set<String> = []
   /// Waves that a person let start.
   var approved: Set<Int> = []
   var events = 0
@@ -44,9 +50,11 @@ struct Walk {
     }
     let most = dice.chance(50) ? 3 : 60
     func borne() -> Amount { .count(Int.random(in: 0...most, using: &dice)) }
-    return makePolicy(
+    var policy = makePolicy(
       waves, budget: Budget(canary: borne(), wave: borne(), fleet: borne(), unreachable: borne()),
       onBreach: dice.chance(50) ? .halt : .rollback)
+    if dice.chance(50) { policy.hooks = makeHooks(before: dice.chance(70), after: dice.chance(70)) }
+    return policy
   }
 
   /// Faults and orders for a while, then peace until the end.
@@ -59,10 +67,14 @@ struct Walk {
     }
     world.faults = 0
     // Every host is given at most a try of some 15 steps more, and a restore.
-    let bound = events + 60 * world.hosts.count + 200
+    let bound = events + 60 * world.hosts.count + 300
     var stalls = 0
     while !engine.state.isEnd {
       guard events < bound else { throw broken("did not end within \(bound) events") }
+      if hook != nil {
+        try endHook()
+        continue
+      }
       guard !world.jobs.isEmpty else {
         stalls += 1
         try nudge(stalls)
@@ -80,8 +92,10 @@ struct Walk {
     case 4:
       world.crash(now: Moment(milliseconds: now))
       underWay = underWay.map { _ in nil }
+      hook = nil
       try take(.resumed(controller: "another"))
     case 5: try takeLate()
+    case 6..<50 where hook != nil: try endHook()
     default: if world.jobs.isEmpty { try take(.order(randomOrder())) } else { try endOne() }
     }
   }
@@ -89,6 +103,15 @@ struct Walk {
   private mutating func endOne() throws {
     guard let (host, attempt, outcome) = world.endOne(now: Moment(milliseconds: now)) else { return }
     try take(.step(host: host, attempt: attempt, outcome))
+  }
+
+  /// What a hook comes to; one that was told to end may have passed before it heard of it.
+  private mutating func endHook() throws {
+    guard let run = hook else { return }
+    let isBad = dice.chance(world.faults)
+    try take(
+      .hook(
+        run, isBad ? .failed(reason: "as chance has it", hint: "") : dice.chance(5) ? .cancelled : .passed))
   }
 
   /// An outcome of an attempt that is not under way changes nothing.
@@ -150,6 +173,13 @@ struct Walk {
     {
       underWay[host] = nil
     }
+    if case .step(let host, _, .failed(let failure)) = event, failure.kind == .leaseLost {
+      overtaken.insert(host)
+    }
+    if case .hook(let run, let outcome) = event, run == hook {
+      hook = nil
+      if outcome == .passed { passed.insert("\(run.hook) \(run.wave)") }
+    }
     for effect in effects { try act(effect, after: event, before: before) }
     try judgeCounts()
     return effects
@@ -179,6 +209,14 @@ struct Walk {
         throw broken("host \(host) has no step that could be ended early")
       }
       world.jobs[place].isCancelled = true
+    case .runHook(let run, let chosen):
+      guard hook == nil, engine.counts.inFlight == 0, !chosen.isEmpty, run.wave == engine.wave else {
+        throw broken("\(run) begins beside others")
+      }
+      hook = run
+      passed.remove("\(run.hook) \(run.wave)")
+    case .cancelHook(let run):
+      guard hook == run else { throw broken("\(run) is ended and is not under way") }
     case .rest(let state):
       guard state == engine.state || engine.state == .paused else {
         throw broken("rests in \(state), is \(engine.state)")
@@ -221,8 +259,26 @@ struct Walk {
     where !engine.hosts[other].phase.isEnd && !retried.contains(other) {
       throw broken("host \(host) of wave \(place) starts before host \(other) is at an end")
     }
+    try judgeHooks(host, in: place)
     if engine.plan.waves[place].approve, !approved.contains(place) {
       throw broken("wave \(place) was not approved")
+    }
+  }
+
+  /// Nothing is begun while a hook is run, nor before those that it must wait for have passed.
+  private func judgeHooks(_ host: Int, in place: Int) throws {
+    guard hook == nil else { throw broken("host \(host) starts during a hook") }
+    guard let hooks = engine.plan.policy.hooks, !retried.contains(host) else { return }
+    if hooks.beforeWave != nil, !passed.contains("\(WaveHook.beforeWave) \(place)") {
+      throw broken("host \(host) starts before its wave's hook has passed")
+    }
+    for earlier in 0..<place where hooks.afterWave != nil {
+      let isProven = engine.plan.waves[earlier].range.contains {
+        engine.hosts[$0].phase == .promoted && !retried.contains($0)
+      }
+      if isProven, !passed.contains("\(WaveHook.afterWave) \(earlier)") {
+        throw broken("host \(host) starts before the last hook of wave \(earlier) has passed")
+      }
     }
   }
 
@@ -270,7 +326,9 @@ struct Walk {
       let isTrue: Bool
       switch host.phase {
       case .promoted: isTrue = real == .promoted || world.hosts[place].wasLive
-      case .failed, .restored, .skipped, .pending: isTrue = real == .old
+      // Without the lease nobody may take back what an earlier try of the step had staged (promise 14); nothing of it runs.
+      case .failed: isTrue = real == .old || real == .staged && overtaken.contains(place)
+      case .restored, .skipped, .pending: isTrue = real == .old
       case .unreachable: isTrue = host.touched || real == .old
       case .quarantined: isTrue = true
       default: isTrue = false

@@ -32,7 +32,7 @@ struct AgentInstallation: Sendable {
       guard let path else {
         return try PolicyFile.parse(text: usualPolicy, name: "the usual policy", fleet: fleet)
       }
-      return try PolicyFile.load(path: path, fleet: fleet)
+      return try PolicyFile.load(path: path, fleet: fleet, playbooksMustExist: true)
     } catch {
       throw CommandError.invalid("\(error)")
     }

@@ -20,7 +20,7 @@ struct PolicyCheckVerb: AsyncParsableCommand {
     var problems: [String] = []
     for file in files {
       do throws(FileProblems) {
-        let policy = try PolicyFile.load(path: file)
+        let policy = try PolicyFile.load(path: file, playbooksMustExist: true)
         Output.line("\(file): policy \(policy.name), \(Words.count(policy.waves.count, "wave")): good")
       } catch {
         problems.append("\(error)")

@@ -10,6 +10,8 @@ struct ChangeLines {
 
   private var rollout: Told?
   private var waves: [String: WaveSnapshot.State] = [:]
+  /// When the hook that a wave waits for, and that was told of, began.
+  private var hooks: [String: Int64] = [:]
   private var hosts: [String: Told] = [:]
   private var lastLines: [String: [String]] = [:]
 
@@ -17,6 +19,9 @@ struct ChangeLines {
   mutating func lines(for snapshot: RolloutSnapshot, at wall: Int64) -> [String] {
     var lines: [String] = []
     lines += snapshot.waves.compactMap { line(for: $0.state, of: $0.name, at: wall) }
+    for wave in snapshot.waves {
+      if let hook = wave.hook { lines += self.lines(for: hook, nil, of: wave.name, at: wall) }
+    }
     for host in snapshot.hosts { lines += self.lines(for: host, at: wall) }
     if let line = line(for: snapshot.state, reason: snapshot.reason, at: wall) {
       // A start is told before what it leads to, an end after what has led to it.
@@ -29,6 +34,18 @@ struct ChangeLines {
   mutating func line(for state: WaveSnapshot.State, of wave: String, at wall: Int64) -> String? {
     guard waves.updateValue(state, forKey: wave) != state, state != .pending else { return nil }
     return Self.line(wall, "wave \(wave) \(state.rawValue)")
+  }
+
+  /// The line for a hook that a wave waits for, told once, or for what came of it.
+  mutating func lines(
+    for hook: HookSnapshot, _ outcome: HookOutcome?, of wave: String, at wall: Int64
+  ) -> [String] {
+    guard let outcome else {
+      guard hooks.updateValue(hook.since, forKey: wave) != hook.since else { return [] }
+      return [Self.line(wall, Words.waiting(for: hook, wave: wave))]
+    }
+    let took = Words.span(milliseconds: max(0, wall - hook.since))
+    return [Self.line(wall, "wave \(wave): \(Words.name(hook)) \(Words.state(outcome)), \(took)")]
   }
 
   /// The line for a rollout's state; nil where it was told before.

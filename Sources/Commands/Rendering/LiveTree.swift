@@ -57,6 +57,7 @@ struct LiveTree {
   private func isUnderWay(_ wave: Int) -> Bool {
     switch snapshot.waves[wave].state {
     case .running, .failed: true
+    case .pending where snapshot.waves[wave].hook != nil: true
     case .pending, .done: members[wave].contains { Self.isTold(snapshot.hosts[$0]) }
     }
   }
@@ -114,7 +115,10 @@ struct LiveTree {
     line.add(
       symbols.bar(Int64(counts.promoted), of: Int64(total), columns: 10), definition.state.style)
     line.add("  \(Words.counts(counts, dot: symbols.dot))")
-    if definition.state == .pending {
+    if let hook = definition.hook {
+      line.add("  waits: \(Words.name(hook)), \(Words.span(milliseconds: max(0, now - hook.since)))", .active)
+      if let note = hook.note { line.add("  \(note)", .faint) }
+    } else if definition.state == .pending {
       let approval = definition.approve ? ", after approval" : ""
       line.add("  \(definition.batch) at once, soak \(definition.soak)\(approval)", .faint)
     }

@@ -51,6 +51,7 @@ struct PlanText {
           + agent.health.map(\.title).joined(separator: " and ")
           + ", every \(policy.gate.interval), within \(policy.gate.timeout) each and \(policy.gate.deadline) in all"
       ))
+    for (number, text) in hooks().enumerated() { lines.append(fact(number == 0 ? "hooks" : "", text)) }
     lines.append(fact("budget", budget()))
     if let power = CanaryPower(plan) { lines.append(fact("canary", canary(power))) }
     lines.append(fact("undo", undo()))
@@ -64,6 +65,14 @@ struct PlanText {
     line.pad(to: 11)
     line.add(text)
     return line
+  }
+
+  private func hooks() -> [String] {
+    WaveHook.allCases.compactMap { hook in
+      guard let playbook = plan.policy.hooks?[hook] else { return nil }
+      let digest = playbook.digest.map { ", project sha256 \($0.short)" } ?? ""
+      return "\(hook.rawValue): \(escapedForTerminal(playbook.playbook))\(digest)"
+    }
   }
 
   private func budget() -> String {

@@ -15,7 +15,8 @@ enum StatusText {
       StyledText(
         "  \(Words.counts(snapshot.counts, dot: symbols.dot)); "
           + "\(Words.count(snapshot.failures, "failure")), \(snapshot.failuresBorne) borne"))
-    lines += [StyledText()] + waves(snapshot) + [StyledText()] + hosts(snapshot)
+    if let hooks = hooks(snapshot) { lines.append(StyledText("  hooks: \(hooks)")) }
+    lines += [StyledText()] + waves(snapshot, now: now) + [StyledText()] + hosts(snapshot)
     for host in snapshot.hosts where !host.lastLines.isEmpty {
       lines += [StyledText(), StyledText("Last lines of \(host.host):", .strong)]
       lines += host.lastLines.map { StyledText("  \($0)") }
@@ -23,11 +24,21 @@ enum StatusText {
     return lines
   }
 
-  private static func waves(_ snapshot: RolloutSnapshot) -> [StyledText] {
+  private static func hooks(_ snapshot: RolloutSnapshot) -> String? {
+    let named = WaveHook.allCases.compactMap { hook in
+      snapshot.hooks?[hook.rawValue].map { "\(hook.rawValue) \(escapedForTerminal($0))" }
+    }
+    return named.isEmpty ? nil : named.joined(separator: ", ")
+  }
+
+  private static func waves(_ snapshot: RolloutSnapshot, now: Int64) -> [StyledText] {
     var table = Table(["WAVE", "STATE", "HOSTS", "AT ONCE", "SOAK", "APPROVAL"])
     for wave in snapshot.waves {
+      let waits = wave.hook.map {
+        ", waits: \(Words.name($0)), \(Words.span(milliseconds: max(0, now - $0.since)))"
+      }
       table.add([
-        StyledText(wave.name), StyledText(wave.state.rawValue, wave.state.style),
+        StyledText(wave.name), StyledText(wave.state.rawValue + (waits ?? ""), wave.state.style),
         StyledText("\(wave.hosts.count)"), StyledText("\(wave.batch)"), StyledText("\(wave.soak)"),
         StyledText(wave.approve ? "needed" : ""),
       ])

@@ -49,6 +49,26 @@ enum Words {
     state.rawValue.split(separator: "_").joined(separator: " ")
   }
 
+  /// A hook and its playbook.
+  static func name(_ hook: HookSnapshot) -> String {
+    "\(hook.hook.rawValue) \(escapedForTerminal(hook.playbook))"
+  }
+
+  /// That a wave waits for a hook that has begun.
+  static func waiting(for hook: HookSnapshot, wave: String) -> String {
+    "wave \(wave) waits: \(name(hook)) on \(count(hook.hosts, "host"))"
+  }
+
+  /// How a hook stands; nil is for one that is being run.
+  static func state(_ outcome: HookOutcome?) -> String {
+    switch outcome {
+    case nil: "running"
+    case .passed: "passed"
+    case .failed: "failed"
+    case .cancelled: "cancelled"
+    }
+  }
+
   /// The counts that are not 0, the most telling first.
   static func counts(_ counts: HostCounts, dot: String) -> String {
     let all = [

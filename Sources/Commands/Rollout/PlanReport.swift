@@ -36,10 +36,20 @@ struct PlanReport: Encodable {
     var even_chance: Double?
   }
 
+  /// A playbook that is run around each wave.
+  struct Hook: Encodable {
+    var playbook: String
+    var project: String
+    /// Of the whole project, as it was frozen.
+    var digest: String?
+  }
+
   var agent: String
   var version: String
   var policy: String
   var canary: Canary?
+  /// By the hook's name; left out where the policy has none.
+  var hooks: [String: Hook]?
   var archives: [ReleaseArchive]
   var waves: [Wave]
   var hosts: [Entry]
@@ -52,6 +62,12 @@ struct PlanReport: Encodable {
       Canary(
         hosts: power.hosts, failures_borne: power.borne, confidence: CanaryPower.confidence,
         excluded_above: power.excludedAbove, even_chance: power.evenChance)
+    }
+    hooks = plan.policy.hooks.map { hooks in
+      let named = WaveHook.allCases.compactMap { hook in hooks[hook].map { (hook.rawValue, $0) } }
+      return Dictionary(uniqueKeysWithValues: named).mapValues {
+        Hook(playbook: $0.playbook, project: $0.project, digest: $0.digest?.hex)
+      }
     }
     archives = plan.release.archives
     waves = plan.waves.map { wave in

@@ -41,7 +41,7 @@ extension JournalEntry {
     switch self {
     case .intent(.perform(let host, _, _, _, _)), .intent(.cancel(let host)): host
     case .event(let stamped): if case .step(let host, _, _) = stamped.event { host } else { nil }
-    case .plan, .intent(.rest): nil
+    case .plan, .intent(.runHook), .intent(.cancelHook), .intent(.rest): nil
     }
   }
 }
@@ -87,6 +87,9 @@ struct LogLine {
     case .intent(.perform(let place, _, let step, _, let delay)):
       (name(place), "\(step.word) begins" + (delay > .zero ? " in \(delay)" : ""))
     case .intent(.cancel(let place)): (name(place), "what is under way is ended early")
+    case .intent(.runHook(let run, let hosts)):
+      (nil, "\(name(run)) begins on \(Words.count(hosts.count, "host"))")
+    case .intent(.cancelHook(let run)): (nil, "\(name(run)) is ended early")
     case .intent(.rest(let state)): (nil, "the rollout is \(state.rawValue)")
     case .event(let stamped): words(of: stamped.event)
     }
@@ -102,7 +105,18 @@ struct LogLine {
     case .step(let place, _, .failed(let failure)):
       (name(place), "failed: \(failure.reason)\(failure.hint.isEmpty ? "" : "; \(failure.hint)")")
     case .step(let place, _, let outcome): (name(place), word(outcome))
+    case .hook(let run, .passed): (nil, "\(name(run)) has passed")
+    case .hook(let run, .cancelled): (nil, "\(name(run)) was ended early")
+    case .hook(let run, .failed(let reason, let hint)):
+      (nil, "\(name(run)) failed: \(reason)\(hint.isEmpty ? "" : "; \(hint)")")
     }
+  }
+
+  private func name(_ run: HookRun) -> String {
+    let playbook = plan?.policy.hooks?[run.hook].map { " \($0.playbook)" } ?? ""
+    let waves = plan?.waves ?? []
+    let wave = waves.indices.contains(run.wave) ? waves[run.wave].name : "\(run.wave + 1)"
+    return "\(run.hook.rawValue)\(playbook) of wave \(wave)"
   }
 
   private func name(_ place: Int) -> String {

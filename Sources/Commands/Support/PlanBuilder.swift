@@ -54,7 +54,9 @@ struct PlanBuilder {
     var agent: AgentDefinition?
     var policy: Policy?
     var hosts: [Host] = []
-    do throws(FileProblems) { agent = try AgentFile.load(path: options.agent) } catch {
+    do throws(FileProblems) {
+      agent = try AgentFile.load(path: options.agent, playbooksMustExist: true)
+    } catch {
       problems.append("\(error)")
     }
     do { _ = try options.state.checked() } catch let error as CommandError {
@@ -64,7 +66,8 @@ struct PlanBuilder {
       problems.append("\(error)")
     }
     do throws(FileProblems) {
-      policy = try PolicyFile.load(path: options.policy, fleet: hosts.isEmpty ? nil : hosts.count)
+      policy = try PolicyFile.load(
+        path: options.policy, fleet: hosts.isEmpty ? nil : hosts.count, playbooksMustExist: true)
     } catch {
       problems.append("\(error)")
     }
@@ -96,11 +99,13 @@ struct PlanBuilder {
       )
     }
     if problems.isEmpty, let playbook = agent?.prepare {
-      do throws(PlaybookError) {
-        agent?.prepare = try await PlaybookPreparer.frozen(playbook, for: hosts)
-      } catch {
-        let message = "\(options.agent): prepare: \(error.description)"
-        throw error.kind == .invalid ? CommandError.invalid(message) : CommandError.tool(message)
+      agent?.prepare = try await frozen(playbook, "\(options.agent): prepare", for: hosts)
+    }
+    if problems.isEmpty, let hooks = policy?.hooks {
+      for hook in WaveHook.allCases {
+        guard let playbook = hooks[hook] else { continue }
+        let place = "\(options.policy): hooks: \(hook.rawValue)"
+        policy?.hooks?[hook] = try await frozen(playbook, place, for: hosts)
       }
     }
     guard problems.isEmpty, let agent, let policy, let version else {
@@ -108,6 +113,17 @@ struct PlanBuilder {
     }
     return freeze(
       id(agent.name, version), agent, policy, Release(version: version, archives: archives), hosts)
+  }
+
+  private func frozen(
+    _ playbook: PlannedPlaybook, _ place: String, for hosts: [Host]
+  ) async throws -> PlannedPlaybook {
+    do throws(PlaybookError) {
+      return try await PlannedRuns.frozen(playbook, for: hosts)
+    } catch {
+      let message = "\(place): \(error.description)"
+      throw error.kind == .invalid ? CommandError.invalid(message) : CommandError.tool(message)
+    }
   }
 
   /// What the release consists of: the archives that were named, or the image in a registry.

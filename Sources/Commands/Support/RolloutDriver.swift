@@ -90,10 +90,13 @@ struct RolloutDriver {
   }
 
   private static func note(_ news: ControllerNews, _ words: LogLine, in log: any RunLog) {
+    // Its end is among what happened.
+    if case .hook(_, _, .some) = news { return }
     let (host, text): (String?, String) =
       switch news {
       case .happened(let stamped, _): words.words(of: stamped.event)
       case .wave(let name, let state): (nil, "wave \(name) is \(state.rawValue)")
+      case .hook(let wave, let hook, _): (nil, Words.waiting(for: hook, wave: wave))
       case .state(let state, let reason):
         (nil, "the rollout is \(state.rawValue)\(reason.isEmpty ? "" : ": \(reason)")")
       }

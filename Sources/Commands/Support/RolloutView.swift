@@ -54,6 +54,12 @@ final class RolloutView: Sendable {
       } else if !isLive, let line = state.withLock({ $0.lines.line(for: wave, of: name, at: time.wall) }) {
         Output.line(line)
       }
+    case .hook(let wave, let hook, let outcome):
+      if format == .json {
+        emit(ViewEvent(event: "hook", hook: HookNews(wave: wave, hook: hook, outcome: outcome)))
+      } else if !isLive {
+        print(state.withLock { $0.lines.lines(for: hook, outcome, of: wave, at: time.wall) })
+      }
     case .state(let rollout, let reason):
       if format == .json {
         emit(ViewEvent(event: "rollout", state: rollout, reason: reason))
@@ -147,6 +153,7 @@ struct ViewEvent: Encodable {
   var event: String
   var host: HostSnapshot?
   var wave: WaveNews?
+  var hook: HookNews?
   var state: RolloutState?
   var reason: String?
   var status: RolloutSnapshot?
@@ -156,4 +163,25 @@ struct ViewEvent: Encodable {
 struct WaveNews: Encodable {
   var name: String
   var state: WaveSnapshot.State
+}
+
+/// A wave's hook that has begun or ended.
+struct HookNews: Encodable {
+  var wave: String
+  var hook: WaveHook
+  var playbook: String
+  var hosts: Int
+  /// `running`, `passed`, `failed` or `cancelled`.
+  var state: String
+  /// Why it failed.
+  var reason: String?
+
+  init(wave: String, hook: HookSnapshot, outcome: HookOutcome?) {
+    self.wave = wave
+    self.hook = hook.hook
+    playbook = hook.playbook
+    hosts = hook.hosts
+    state = Words.state(outcome)
+    if case .failed(let why, _) = outcome { reason = why }
+  }
 }

@@ -66,7 +66,7 @@ final class Workshop: Sendable {
   func world(journal: any Journal, log: any RunLog = NoLog()) -> World {
     World(
       doors: doors, prober: prober, journal: journal, time: time, log: log,
-      preparer: PlaybookPreparer(doors: playbooks))
+      preparer: PlaybookPreparer(doors: playbooks), hooks: PlaybookHooks(doors: playbooks))
   }
 
   func identity(purpose: String, takesOver: Bool) -> ControllerIdentity {

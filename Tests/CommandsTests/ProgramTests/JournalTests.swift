@@ -47,10 +47,11 @@ struct JournalTests {
       #expect(all.code == 0 && all.errors.isEmpty)
       #expect(
         all.output == """
+          rollout hooks-4: 7 records, 1 to 7, whole
           rollout none-3: 1 record, 1 to 1, whole
           rollout command-2: 1 record, 1 to 1, whole
           rollout everything-1: 67 records, 1 to 67, whole
-          \(folder.path("state")): 3 rollouts, 69 records: whole
+          \(folder.path("state")): 4 rollouts, 76 records: whole
 
           """)
       let one = try await run(["verify", "none-3"], in: folder)
@@ -65,7 +66,7 @@ struct JournalTests {
       #expect(outcome.code == 1)
       #expect(outcome.output.contains("rollout everything-1: 67 records, 1 to 67, 66 readable, damaged\n"))
       #expect(outcome.output.contains("\n  record 30: its hash does not fit\n"))
-      #expect(outcome.output.hasSuffix("3 rollouts, 69 records: damaged\n"))
+      #expect(outcome.output.hasSuffix("4 rollouts, 76 records: damaged\n"))
       #expect(
         outcome.errors.contains("restore it from a backup") && outcome.errors.contains("journal export"))
     }
@@ -98,7 +99,7 @@ struct JournalTests {
       let outcome = try await run(["verify", "--output", "json"], in: folder, changing: damage(words))
       #expect(outcome.code == 1 && !outcome.errors.isEmpty)
       let report = try JSONDecoder().decode(Report.self, from: Data(outcome.output.utf8))
-      #expect(!report.whole && report.damage.isEmpty && report.rollouts.map(\.id).first == "none-3")
+      #expect(!report.whole && report.damage.isEmpty && report.rollouts.map(\.id).first == "hooks-4")
       let rollout = try #require(report.rollouts.last)
       #expect(rollout.records == 67 && rollout.readable == 66 && rollout.first == 1 && rollout.last == 67)
       #expect(!rollout.whole && rollout.damage.isEmpty)
@@ -125,7 +126,7 @@ struct JournalTests {
         damaged.output.split(separator: "\n")
           == lines.map { $0.hasPrefix("30  ") ? "30  damaged: its hash does not fit" : $0 })
       let newest = try await run(["show"], in: folder)
-      #expect(newest.output.split(separator: "\n").count == 1)
+      #expect(newest.output.split(separator: "\n").count == 7)
     }
   }
 
@@ -226,7 +227,7 @@ struct JournalTests {
       try folder.write(changed, to: "changed.jsonl")
       let good = try await Program.run(
         [folder.path("check.py"), folder.path("whole.jsonl")], of: "/usr/bin/python3", in: folder)
-      #expect(good.code == 0 && good.output == "69 records, every hash fits\n", "\(good)")
+      #expect(good.code == 0 && good.output == "76 records, every hash fits\n", "\(good)")
       let bad = try await Program.run(
         [folder.path("check.py"), folder.path("changed.jsonl")], of: "/usr/bin/python3", in: folder)
       #expect(bad.code == 1 && bad.errors.contains("everything-1: record 30"), "\(bad)")

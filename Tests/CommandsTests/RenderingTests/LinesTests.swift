@@ -127,6 +127,49 @@ struct LinesTests {
         """#)
   }
 
+  @Test("A plan shows the hooks and what they were frozen as")
+  func hooks() throws {
+    var plan = try samplePlan()
+    let digest = try #require(Digest(String(repeating: "0123456789abcdef", count: 4)))
+    plan.policy.hooks = WaveHooks(
+      beforeWave: PlannedPlaybook(project: "/srv", playbook: "checks.yml", digest: digest),
+      afterWave: PlannedPlaybook(project: "/srv", playbook: "verify.yml", digest: digest))
+    let lines = text(PlanText(plan: plan, findings: [], symbols: .ascii).lines())
+    #expect(
+      lines.contains(
+        """
+          hooks    before_wave: checks.yml, project sha256 0123456789ab
+                   after_wave: verify.yml, project sha256 0123456789ab
+        """))
+  }
+
+  @Test("A hook is told once when it begins, and once what it came to")
+  func hookLines() {
+    var lines = ChangeLines()
+    let hook = HookSnapshot(hook: .beforeWave, playbook: "checks.yml", hosts: 2, since: noon)
+    let begun = "2026-11-23T23:00:00Z wave rest waits: before_wave checks.yml on 2 hosts"
+    #expect(lines.lines(for: hook, nil, of: "rest", at: noon) == [begun])
+    #expect(lines.lines(for: hook, nil, of: "rest", at: noon + 1000) == [])
+    #expect(
+      lines.lines(for: hook, .passed, of: "rest", at: noon + 12_000)
+        == ["2026-11-23T23:00:12Z wave rest: before_wave checks.yml passed, 12s"])
+    var watched = ChangeLines()
+    var waiting = midway
+    waiting.waves[2].hook = hook
+    #expect(watched.lines(for: waiting, at: noon).contains(begun))
+  }
+
+  @Test("A status names the hooks, and the one that a wave waits for")
+  func hookStatus() {
+    var waiting = midway
+    waiting.hooks = ["before_wave": "checks.yml", "after_wave": "verify.yml"]
+    waiting.waves[2].hook = HookSnapshot(
+      hook: .beforeWave, playbook: "checks.yml", hosts: 2, since: noon - 12_000)
+    let lines = text(StatusText.status(waiting, now: noon, symbols: .ascii))
+    #expect(lines.contains("  hooks: before_wave checks.yml, after_wave verify.yml\n"))
+    #expect(lines.contains("pending, waits: before_wave checks.yml, 12s"))
+  }
+
   @Test("A plan made offline says that the hosts were not asked")
   func offlinePlan() throws {
     let lines = text(PlanText(plan: try samplePlan(), findings: [], symbols: .ascii).lines())

@@ -25,6 +25,19 @@ struct LiveViewTests {
         """)
   }
 
+  @Test("A wave says which hook it waits for, how long already, and what that does now")
+  func hook() {
+    var waiting = midway
+    waiting.waves[2].hook = HookSnapshot(
+      hook: .beforeWave, playbook: "checks\u{1b}.yml", hosts: 2, since: noon - 12_000,
+      note: "runs Check the disk")
+    #expect(
+      live(waiting, columns: 120).contains(
+        "○ rest     ░░░░░░░░░░  2 pending  waits: before_wave checks\\u{1b}.yml, 12s  runs Check the disk"))
+    #expect(
+      live(waiting, rows: 8).contains { $0.contains("waits: before_wave") }, "it is shown before hosts are")
+  }
+
   @Test("Without Unicode the signs are ASCII")
   func ascii() {
     let lines = live(midway, symbols: .ascii)
