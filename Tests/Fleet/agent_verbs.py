@@ -8,7 +8,7 @@ from typing import Any
 
 import runners
 from agents import Archive
-from plays import PLAYBOOKS, PlaybookTest
+from plays import LONGEST, PLAYBOOKS, PlaybookTest
 from rollouts import Outcome
 from test_agent_playbooks import OWN_VERSION, own_archive
 
@@ -29,7 +29,7 @@ class AgentVerbTest(PlaybookTest):
 
     def verb(self, verb: str, *more: str) -> Outcome:
         # The tools for playbooks are installed on the hosts, which takes long.
-        return self.site.command("agent", verb, *more, "--inventory", self.site.inventory, "--output", "json").end(590)
+        return self.site.command("agent", verb, *more, "--inventory", self.site.inventory, "--output", "json").end(LONGEST)
 
     def ask(self, verb: str, *more: str) -> Outcome:
         return self.verb(verb, *more, "--controller", "desk", "--door", "rpc", "--token-file", str(self.token))

@@ -23,7 +23,7 @@ PLAYBOOKS = ROOT / "playbooks"
 LOCKS = [PLAYBOOKS / "roles" / path for path in
          ("python_environment/files/uv.txt", "agent/files/ansible.txt", "xray/files/xray-core.txt")]
 ANSIBLE = ("ansible-core==2.19.14",)
-LONGEST = 590.0
+LONGEST = 1200.0
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import runners
-from plays import PLAYBOOKS, PlaybookTest
+from plays import LONGEST, PLAYBOOKS, PlaybookTest
 from rollouts import Outcome
 from test_playbooks import xray
 
@@ -35,7 +35,7 @@ class ServiceTest(runners.WithAgents, PlaybookTest):
         agent = [] if door == "ssh" else ["--agent", self.agent_file(door)]
         return self.site.command(
             "service", verb, self.name, "--inventory", self.site.inventory, "--door", door, *agent,
-            "--ansible-runner", str(self.runner), "--playbooks", str(PLAYBOOKS), *more).end(590)
+            "--ansible-runner", str(self.runner), "--playbooks", str(PLAYBOOKS), *more).end(LONGEST)
 
     def status(self, door: str) -> dict[str, Any]:
         outcome = self.service("status", door, "--output", "json")
