@@ -50,6 +50,11 @@ extension StepRunner {
         "after the undo traffic is with \(status.owner?.rawValue ?? "nobody") rather than "
           + "\(known.from?.rawValue ?? "nobody")", lastLines: status.lastLines)
     }
+    if known.isStopped == true, !isFlipped, let from = known.from {
+      try await session.giveBack()
+      try await leaveAsFound(from)
+      return .restored
+    }
     if let from = known.from { try await seeHealthy(from) }
     try await session.giveBack()
     return .restored

@@ -33,6 +33,17 @@ extension StepRunner {
     }
   }
 
+  /// A side that was found stopped, and did not come to serve beside a new version, need not serve now: it stays stopped, or goes on
+  /// where it is well.
+  func leaveAsFound(_ side: Side) async throws(StepFailure) {
+    let status = try await session.observe()
+    guard let slot = side.slot, let unit = ServiceName(agent.unit(slot)), !isStopped(side, status) else {
+      return
+    }
+    let version = status.slot(slot)?.release?.manifest.version
+    if try await unhealthy(side, version: version).first != nil { try await stopAgain(unit) }
+  }
+
   private func order(_ action: ServiceAction, _ unit: ServiceName) async throws(StepFailure) -> ServiceReport
   {
     let deadline = max(plan.policy.gate.deadline, .seconds(30))

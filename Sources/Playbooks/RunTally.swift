@@ -14,6 +14,8 @@ struct RunTally: Sendable {
   }
 
   private var accounts: [String: Account]
+  /// What failed on a host that is none of the run's: a play on the controller itself, after which Ansible begins no other.
+  private var strange: (host: String, task: String, reason: String)?
   private var hasStats = false
   private var hasTasks = false
   /// What Ansible said before the first task. From then on a word of its own may repeat what a task must not say.
@@ -34,6 +36,7 @@ struct RunTally: Sendable {
     case .result(let result):
       accounts[result.host]?.isInPlay = true
       guard result.outcome == .failed || result.outcome == .unreachable else { return }
+      if accounts[result.host] == nil { strange = (result.host, result.task.name, result.message) }
       // The failure before a rescue's own is what the rescue is for; the last one is what is left.
       accounts[result.host]?.failedTask = result.task.name
       accounts[result.host]?.reason = result.message
@@ -41,6 +44,11 @@ struct RunTally: Sendable {
       hasStats = true
       for (host, values) in told { accounts[host]?.told = values }
       for (host, counts) in stats { accounts[host]?.counts = counts }
+      let isStrangeWell = !stats.contains {
+        accounts[$0.key] == nil && ($0.value.failed > 0 || $0.value.unreachable > 0)
+      }
+      // It was rescued, or is of no matter.
+      if isStrangeWell { strange = nil }
     case .words(let text):
       if text.isEmpty || hasTasks { return }
       words.append(text)
@@ -70,6 +78,10 @@ struct RunTally: Sendable {
     } else if account.isBrokenOff {
       report.outcome = .lost
       report.reason = "the play was ended for all of its hosts, as others had failed"
+    } else if report.outcome == .unmatched, let strange {
+      report.outcome = .failed
+      report.failedTask = strange.task
+      report.reason = "a play on \(strange.host) failed before any was for this host: \(strange.reason)"
     } else if report.outcome == .unmatched {
       report.reason = "no play of the playbook is for this host, or it ended before one was"
     }

@@ -17,8 +17,8 @@ struct Surroundings: Sendable {
       "ANSIBLE_HOST_KEY_CHECKING": "True",
       // Sockets of connections that are kept: in the run's own folder, so that they are known.
       "ANSIBLE_SSH_CONTROL_PATH_DIR": "\(folder.path)/ssh",
-      // Modules come over the connection that starts them: fewer ways to and fro, and no files on hosts with their arguments.
-      "ANSIBLE_PIPELINING": "True",
+      // A module that comes over the connection which starts it has no terminal, and would outlive the connection's end.
+      "ANSIBLE_PIPELINING": "False",
       "ANSIBLE_RETRY_FILES_ENABLED": "False",
       // Modules would write their arguments into the hosts' journals.
       "ANSIBLE_NO_TARGET_SYSLOG": "True",

@@ -86,6 +86,9 @@ class AgentPackage(OwnAgentTest):
         self.dpkg("--remove", "switchyard-agent")
         self.assertEqual(self.state("switchyard-agent.service", "switchyard-host.socket"), ["inactive", "inactive"])
         self.assertEqual(self.site.on_host("h1", "find", "/etc/switchyard-agent", "-name", "agent.yml"), "/etc/switchyard-agent/agent.yml\n")
+        # Installed again it runs again, though its configuration had stayed.
+        self.dpkg("--install", "/root/0.1.2.deb")
+        self.assertEqual(self.state("switchyard-agent.service", "switchyard-host.socket"), ["active", "active"])
         self.dpkg("--purge", "switchyard-agent")
         for path in GONE:
             self.assertEqual(self.site.on_host("h1", "find", str(Path(path).parent), "-maxdepth", "1", "-path", path), "", path)

@@ -58,6 +58,26 @@ struct LineTests {
     #expect(ends == [.changed, .failed, .lost])
   }
 
+  @Test(
+    "Where a play on the controller itself fails, hosts that no play has come to are not left out but failed")
+  func playsElsewhere() {
+    var tally = RunTally(hosts: ["web"])
+    let task = PlaybookTask(name: "Smoke", play: "P")
+    tally.take(
+      .result(PlaybookTaskResult(host: "localhost", task: task, outcome: .failed, message: "no answer")))
+    var counts = PlaybookCounts()
+    counts.failed = 1
+    var rescued = tally
+    tally.take(.stats(["localhost": counts], told: [:]))
+    let report = tally.report("web", door: overSSH, brokenOff: nil)
+    #expect(report.outcome == .failed && report.failedTask == "Smoke")
+    #expect(report.reason.contains("localhost") && report.reason.contains("no answer"))
+    counts = PlaybookCounts()
+    counts.rescued = 1
+    rescued.take(.stats(["localhost": counts], told: [:]))
+    #expect(rescued.report("web", door: overSSH, brokenOff: nil).outcome == .unmatched)
+  }
+
   @Test("Numbers that a host's runner makes up are bounded")
   func claims() throws {
     let line =

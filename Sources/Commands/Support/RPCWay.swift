@@ -34,16 +34,23 @@ enum RPCWay {
       guard FileManager.default.fileExists(atPath: path) else { continue }
       let own = path == "\(place)/crl.pem"
       do {
+        let bytes = Array(try Data(contentsOf: URL(filePath: path)))
         let list = try RevocationList(
-          Array(Data(contentsOf: URL(filePath: path))),
-          authorityFile: Array(Data(contentsOf: URL(filePath: authority))))
+          bytes, authorityFile: Array(try Data(contentsOf: URL(filePath: authority))))
         if newest.map({ list.number > $0.number }) ?? true { newest = list }
-      } catch  where own {
-        throw CommandError.invalid("\(escapedForTerminal(path)): \(error)")
       } catch {
-        // Another authority's folder happens to lie there.
+        // Where another authority's folder happens to lie above, its list is none of ours.
+        guard own || isOfSame(authority, "\(place)/../..") else { continue }
+        throw CommandError.invalid(
+          "\(escapedForTerminal(path)), which says whose certificates are revoked: \(escapedForTerminal("\(error)"))"
+        )
       }
     }
     return newest
+  }
+
+  /// Whether a folder is that of the authority whose certificate is in a file.
+  private static func isOfSame(_ file: String, _ folder: String) -> Bool {
+    FileManager.default.contentsEqual(atPath: file, andPath: "\(folder)/ca.pem")
   }
 }

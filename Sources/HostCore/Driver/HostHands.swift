@@ -267,6 +267,8 @@ extension HostHands {
     guard side == .adopted, let name = setup.unit(of: side) else { return }
     let bus = try bus()
     try asking("disabling \(name)") { () throws(BusError) in
+      // What has no file any more can't be disabled, and comes up in no boot.
+      guard try !bus.file(of: name).isEmpty else { return }
       try bus.disable([name])
       try bus.reload()
     }
