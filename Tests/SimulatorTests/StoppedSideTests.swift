@@ -71,6 +71,19 @@ struct StoppedSideTests {
     #expect(await bench.host.asked == ["facts"])
   }
 
+  @Test("Nothing flipped, it need not serve: it stays stopped, or goes on where it is well")
+  func leftAsFound() async throws {
+    let undo = HostStep.restore(refuse: false, reason: "the rollout was aborted")
+    for (state, silentLooks, end) in [
+      ("inactive", Int.max, []), ("active", 0, []), ("active", Int.max, ["stop demo-blue.service"]),
+    ] {
+      let bench = try StoppedBench()
+      await bench.host.set(state: state, silentLooks: silentLooks)
+      #expect(await bench.run(undo) == .restored, "\(state)")
+      #expect(await bench.host.asked.filter { $0 != "observe" } == end, "\(state)")
+    }
+  }
+
   @Test("A side that was live is not asked for again before the lease")
   func live() async throws {
     let bench = try StoppedBench(isStopped: nil)
@@ -133,6 +146,7 @@ private struct StoppedBench {
     var known = HostKnowledge(flip: "r-1-0-1")
     known.architecture = "x86_64"
     known.from = .blue
+    known.fromVersion = "1.0.0"
     known.candidate = .green
     known.isStopped = isStopped
     runner = StepRunner(
