@@ -51,7 +51,7 @@ public struct AgentRemoval: Sendable {
       try await checkFree(channel)
       // The last conversation through the agent carries both.
       try await order(.closeAgentDoor, channel)
-      do throws(Obstacle) { result.text = try await forget(host, channel) } catch {
+      do throws(Obstacle) { result.text = try await forget(channel) } catch {
         throw Obstacle(
           text: "\(error.text); the socket behind the agent is closed already, so go on over SSH: --door ssh")
       }
@@ -82,7 +82,7 @@ public struct AgentRemoval: Sendable {
     }
   }
 
-  private func forget(_ host: Host, _ channel: any HostChannel) async throws(Obstacle) -> String {
+  private func forget(_ channel: any HostChannel) async throws(Obstacle) -> String {
     do throws(DoorError) {
       switch try await channel.call(.forget(definition.name, force: true), within: Self.callWithin) {
       case .done, .status: return "the agent is gone"

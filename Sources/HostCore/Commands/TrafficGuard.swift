@@ -37,11 +37,7 @@ final class TrafficGuard {
       let interval =
         busy
         ? Self.intervalBusy : watched == nil || !atWork.isEmpty ? Self.intervalUnwatched : Self.interval
-      // Who ends the guard waits for what it has begun.
-      let mayEnd = atWork.isEmpty
-      if EndSignal.poll(
-        watched ?? -1, Int16(POLLIN), limit: Int32(clamping: interval.milliseconds), mayEnd: mayEnd) > 0
-      {
+      if EndSignal.poll(watched ?? -1, Int16(POLLIN), limit: Int32(clamping: interval.milliseconds)) > 0 {
         // One transaction of somebody's is many lines: take them together.
         usleep(20_000)
         _ = monitor.changed()
@@ -95,6 +91,14 @@ final class TrafficGuard {
       verb = "tick"
     } else {
       return true
+    }
+    // Another operation has the agent: what is due may be done with it.
+    let isFree = try unlessHeld { () throws(HostFailure) in
+      try AgentLock(folder: hands.files.state(of: agent), within: .zero)
+    }
+    guard isFree != nil else {
+      busy = true
+      return false
     }
     let process = try ChildProcess([hands.files.program, verb, agent.text])
     atWork[agent] = (process, Deadline(in: Self.workWithin))

@@ -91,8 +91,11 @@ package struct Conversation {
   ) throws(HostFailure) -> Bool {
     let deadline = Deadline(in: span)
     while !deadline.passed {
-      let ready = EndSignal.poll(
-        descriptor, Int16(what), limit: deadline.pollTimeout(), mayEnd: mayEnd)
+      var wait = pollfd(fd: descriptor, events: Int16(what), revents: 0)
+      let ready =
+        mayEnd
+        ? EndSignal.poll(descriptor, Int16(what), limit: deadline.pollTimeout())
+        : poll(&wait, 1, deadline.pollTimeout())
       if ready > 0 { return true }
       if ready < 0 && errno != EINTR { throw systemFailure("waiting for the controller") }
     }

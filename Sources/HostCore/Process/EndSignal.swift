@@ -5,10 +5,9 @@ enum EndSignal {
   /// From now on the process ends by SIGTERM only while it waits in `poll` below. Programs that it starts are not concerned.
   static func putOff() { mask(SIG_BLOCK) }
 
-  /// As poll(2) does; where it may, a SIGTERM that has come since `putOff` ends the process here. `limit` is in milliseconds.
-  static func poll(_ descriptor: Int32, _ events: Int16, limit: Int32, mayEnd: Bool) -> Int32 {
+  /// As poll(2) does; a SIGTERM that has come since `putOff` ends the process here. `limit` is in milliseconds.
+  static func poll(_ descriptor: Int32, _ events: Int16, limit: Int32) -> Int32 {
     var wait = pollfd(fd: descriptor, events: events, revents: 0)
-    guard mayEnd else { return Glibc.poll(&wait, 1, limit) }
     mask(SIG_UNBLOCK)
     defer { mask(SIG_BLOCK) }
     return Glibc.poll(&wait, 1, limit)

@@ -159,9 +159,8 @@ package enum ShippedUnits {
     ExecStart=/opt/switchyard/bin/switchyard-host guard
     Restart=always
     RestartSec=1s
-    # What it has begun for an agent comes to its own end.
-    KillMode=mixed
-    TimeoutStopSec=5min
+    # What it has begun for an agent comes to its own end, and the next guard needn't wait for it.
+    KillMode=process
     # What is written: units, state and releases. A traffic driver of the user's own may write elsewhere below /etc and /var.
     ProtectSystem=yes
     ProtectHome=yes
