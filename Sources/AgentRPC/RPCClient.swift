@@ -69,8 +69,8 @@ struct RPCClient: Sendable {
   enum Refusal: Error {
     /// No agent of ours was reached, or it does not let us in.
     case door(DoorError)
-    /// The agent says that the far side of the stream refuses it.
-    case farSide(String)
+    /// The agent says, with this status, that the far side of the stream refuses it.
+    case farSide(HTTPResponseStatus, String)
   }
 
   /// Opens a stream: a POST to `path` whose body and answer flow at the same time.
@@ -81,7 +81,7 @@ struct RPCClient: Sendable {
     let words = "\(reply.status.code) \(escapedForTerminal(reply.words))"
     switch reply.status {
     // Nobody listens there, or whoever does takes no connection.
-    case .badGateway, .gatewayTimeout: throw .farSide(words)
+    case .badGateway, .gatewayTimeout: throw .farSide(reply.status, words)
     default: throw .door(refusal(reply, path, address))
     }
   }
@@ -93,7 +93,7 @@ struct RPCClient: Sendable {
     do throws(Refusal) { return try await connected(path, address, method) } catch {
       switch error {
       case .door(let error): throw error
-      case .farSide(let words): throw DoorError(.unusable, "\(place(address)): \(words)")
+      case .farSide(_, let words): throw DoorError(.unusable, "\(place(address)): \(words)")
       }
     }
   }
@@ -117,7 +117,7 @@ struct RPCClient: Sendable {
       throw .door(DoorError(.lost, error.message, hint: error.hint))
     }
     if reply.status == .ok { return channel }
-    if !reply.isAboutUs { throw .farSide(reply.words) }
+    if !reply.isAboutUs { throw .farSide(reply.status, reply.words) }
     throw .door(refusal(reply, path, address))
   }
 

@@ -57,7 +57,7 @@ private struct RPCOpener: ProgramOpener {
     do throws(RPCClient.Refusal) { channel = try await client.open("/v1/host", at: address) } catch {
       switch error {
       case .door(let error): throw error
-      case .farSide(let words):
+      case .farSide(_, let words):
         throw DoorError(.unusable, "\(client.place(address)): no host program: \(words)")
       }
     }

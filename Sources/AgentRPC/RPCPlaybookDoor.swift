@@ -11,7 +11,7 @@ extension RPCDoor: PlaybookDoor {
     } catch {
       switch error {
       case .door(let error): throw error
-      case .farSide(let words):
+      case .farSide(_, let words):
         throw DoorError(.unusable, "\(client.place(host.address)): no playbooks: \(words)")
       }
     }

@@ -40,30 +40,45 @@ extension Authority {
   /// that is not the newest one of that name, that has ended or was revoked, or is no agent's; a key that isn't its own; a list whose
   /// time is over.
   public func credentials(of name: String) throws(AuthorityError) -> AgentCredentials {
-    let name = try CertificateName.checked(name)
+    let found = try credentials(of: [name])
+    guard let only = found.first else { throw .noCertificate(of: name) }
+    return try only.get()
+  }
+
+  /// The same for many agents, in their order, each with its own failure; the authority's files are read once for all of them.
+  /// Errors: those files.
+  public func credentials(
+    of names: [String]
+  ) throws(AuthorityError) -> [Result<AgentCredentials, AuthorityError>] {
     let folder = try open()
     let now = try now()
     return try folder.locked(shared: true) { () throws(AuthorityError) in
       let files = AuthorityFiles(folder: folder)
       let contents = try Self.contents(files)
-      let record = try Self.pushable(name, contents, at: now)
-      let issued = try Self.issued(name, record, in: folder)
-      return AgentCredentials(
-        record: record, der: issued.der, certificate: issued.certificate, key: issued.key,
-        authority: String(decoding: try files.certificateFile(), as: UTF8.self),
-        list: String(decoding: try files.listFile(), as: UTF8.self),
-        listNumber: contents.list.number, issuer: contents.certificate)
+      let newest = Dictionary(
+        contents.index.newest.map { ($0.name, $0) }, uniquingKeysWith: { _, last in last })
+      let authority = String(decoding: try files.certificateFile(), as: UTF8.self)
+      let list = String(decoding: try files.listFile(), as: UTF8.self)
+      return names.map { text in
+        do throws(AuthorityError) {
+          let name = try CertificateName.checked(text)
+          guard let record = newest[name] else { throw .noCertificate(of: name.text) }
+          try Self.checkPushable(record, contents.list, at: now)
+          let issued = try Self.issued(name, record, in: folder)
+          return .success(
+            AgentCredentials(
+              record: record, der: issued.der, certificate: issued.certificate, key: issued.key,
+              authority: authority, list: list, listNumber: contents.list.number,
+              issuer: contents.certificate))
+        } catch { return .failure(error) }
+      }
     }
   }
 
-  private static func pushable(
-    _ name: CertificateName, _ contents: AuthorityContents, at now: Int64
-  ) throws(AuthorityError) -> CertificateRecord {
-    guard let record = contents.records.last(where: { $0.name == name }) else {
-      throw .refused(
-        "\(name) has no certificate of this authority",
-        hint: "issue one with `switchyard cert issue \(name) --san ip:ADDRESS`")
-    }
+  private static func checkPushable(
+    _ record: CertificateRecord, _ list: RevocationList, at now: Int64
+  ) throws(AuthorityError) {
+    let name = record.name
     guard record.role == .agent else {
       throw .refused(
         "the certificate of \(name) is a controller's, with which no agent can serve",
@@ -78,12 +93,11 @@ extension Authority {
       throw .refused(
         "the newest certificate of \(name) is revoked", hint: "issue one with `switchyard cert issue`")
     }
-    guard contents.list.isCurrent(at: now) else {
+    guard list.isCurrent(at: now) else {
       throw .refused(
         "the revocation list's time is over: with it an agent lets nobody in",
         hint: "sign it anew with `switchyard cert crl`")
     }
-    return record
   }
 
   private static func issued(
@@ -117,5 +131,13 @@ extension Authority {
         hint: "renew it: `switchyard cert renew \(name)`")
     }
     return (der, String(decoding: pem, as: UTF8.self), String(decoding: key, as: UTF8.self))
+  }
+}
+
+extension AuthorityError {
+  fileprivate static func noCertificate(of name: String) -> AuthorityError {
+    .refused(
+      "\(name) has no certificate of this authority",
+      hint: "issue one with `switchyard cert issue \(name) --san ip:ADDRESS`")
   }
 }

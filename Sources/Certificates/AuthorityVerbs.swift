@@ -19,6 +19,28 @@ extension Authority {
     }
   }
 
+  /// Issues certificates to those of these who have none that counts, by the hundred: of a hundred none leaves before all are signed.
+  /// The value is what was issued, and why no more was where something failed. Errors: nothing was issued.
+  public func issueMissing(
+    _ requests: [CertificateRequest]
+  ) throws(AuthorityError) -> (issued: [IssuedCertificate], failure: AuthorityError?) {
+    try change { work throws(AuthorityError) in
+      let now = work.now
+      let have = Set(work.index.records.filter { $0.state(at: now) == .valid }.map(\.name))
+      let missing = requests.filter { !have.contains($0.name) }
+      var issued: [IssuedCertificate] = []
+      do throws(AuthorityError) {
+        for start in stride(from: 0, to: missing.count, by: Self.atOnce) {
+          issued += try Self.issue(missing.dropFirst(start).prefix(Self.atOnce), to: nil, in: &work)
+        }
+      } catch {
+        guard !issued.isEmpty else { throw error }
+        return (issued, error)
+      }
+      return (issued, nil)
+    }
+  }
+
   /// Issues new certificates with new keys to those who have one: the same names, the same use, and as many days where no others
   /// are asked for. The old ones count until their end.
   ///
@@ -37,22 +59,28 @@ extension Authority {
         records = try checked.map { name throws(AuthorityError) in try Self.renewable(name, in: work) }
       }
       records.removeAll { record in within.map { record.notAfter - work.now > $0 } ?? false }
+      let requests = try records.map { record throws(AuthorityError) in
+        try CertificateRequest(again: record, days: days)
+      }
       var issued: [IssuedCertificate] = []
-      // Each has a folder open until it is issued, of which a process may have few.
-      for start in stride(from: 0, to: records.count, by: Self.atOnce) {
-        var prepared: [AuthorityWork.Prepared] = []
-        for record in records.dropFirst(start).prefix(Self.atOnce) {
-          prepared.append(try work.prepare(CertificateRequest(again: record, days: days), to: out))
-        }
-        try work.issue(prepared)
-        issued += prepared.map(\.issued)
+      for start in stride(from: 0, to: requests.count, by: Self.atOnce) {
+        issued += try Self.issue(requests.dropFirst(start).prefix(Self.atOnce), to: out, in: &work)
       }
       return issued
     }
   }
 
-  /// Certificates that are signed, and issued, together.
+  /// Certificates that are signed, and issued, together: each has a folder open until then, of which a process may have few.
   private static var atOnce: Int { 100 }
+
+  private static func issue(
+    _ requests: ArraySlice<CertificateRequest>, to out: String?, in work: inout AuthorityWork
+  ) throws(AuthorityError) -> [IssuedCertificate] {
+    var prepared: [AuthorityWork.Prepared] = []
+    for request in requests { prepared.append(try work.prepare(request, to: out)) }
+    try work.issue(prepared)
+    return prepared.map(\.issued)
+  }
 
   /// Revokes every certificate of a name that is not revoked yet, and signs a new list.
   public func revoke(

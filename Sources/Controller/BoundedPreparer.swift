@@ -13,12 +13,13 @@ struct BoundedPreparer: HostPreparer {
   init(_ inner: any HostPreparer) { self.inner = inner }
 
   func prepare(
-    _ host: Host, _ playbook: PlannedPlaybook, note: @escaping @Sendable (String) -> Void
+    _ host: Host, _ playbook: PlannedPlaybook, note: @escaping @Sendable (String) -> Void,
+    tell: @escaping @Sendable (PlaybookEvent) async -> Void
   ) async throws(StepFailure) {
     note("waits for its turn: \(Self.atOnce) hosts are prepared at a time")
     let result: Result<Void, StepFailure> = await places.run {
       do throws(StepFailure) {
-        try await inner.prepare(host, playbook, note: note)
+        try await inner.prepare(host, playbook, note: note, tell: tell)
         return .success(())
       } catch {
         return .failure(error)

@@ -43,6 +43,8 @@ public enum ControllerNews: Sendable {
   case happened(StampedEvent, HostSnapshot?)
   /// A wave has begun or ended.
   case wave(String, WaveSnapshot.State)
+  /// A playbook of the rollout has done this, and it is durable.
+  case playbook(PlaybookNews)
   /// A wave's hook has begun, or has come to this.
   case hook(wave: String, HookSnapshot, HookOutcome?)
   /// The rollout's state or reason has changed.
@@ -53,6 +55,9 @@ public enum ControllerNews: Sendable {
 public actor RolloutController {
   /// Connections kept open between a host's end and the rollout's, so that a rollback finds them warm.
   private static let keptConnections = 256
+
+  /// Events and news behind the commit under way; with more than these a playbook waits before it goes on.
+  private static let mostBacklog = 512
 
   /// A step under way on a host, or the wait before it.
   private struct Work {
@@ -208,7 +213,9 @@ public actor RolloutController {
   }
 
   private func tell(_ entries: [JournalEntry]) {
-    for case .event(let event) in entries {
+    for entry in entries {
+      if case .playbook(let found) = entry { news(.playbook(found)) }
+      guard case .event(let event) = entry else { continue }
       switch event.event {
       case .step(let host, _, _): news(.happened(event, machine.engine.hostSnapshot(host)))
       case .hook(let run, let outcome):
@@ -277,14 +284,26 @@ public actor RolloutController {
   }
 
   private func begin(_ run: HookRun, _ hosts: [Int]) {
-    let work = HookWork(plan: plan, runner: world.hooks, log: world.log, time: world.time)
+    let work = HookWork(plan: plan, runner: world.hooks)
+    let reports = PlaybookReports(.hook(run), hosts: hosts, of: plan, log: world.log, time: world.time)
     hookTask = Task {
-      let outcome = await work.run(run, hosts: hosts) { [weak self] text in
-        // For people only: one that comes late is dropped with the hook.
-        Task { await self?.noteHook(text) }
+      let outcome = await work.run(run, hosts: hosts) { [weak self] event in
+        if let words = event.words { await self?.noteHook(event.host.map { "\($0) \(words)" } ?? words) }
+        if let kept = reports.take(event) { await self?.record(kept) }
       }
       hookTask = nil
       if fault == nil { happen(.hook(run, outcome)) }
+    }
+  }
+
+  /// Has the journal keep what a playbook does, before whatever that comes to. Waits where the journal is far behind, and lets the
+  /// playbook wait with that.
+  private func record(_ news: PlaybookNews) async {
+    guard fault == nil, !isOver else { return }
+    act(machine.handle(.news(news)))
+    while fault == nil, machine.backlog > Self.mostBacklog {
+      let commit = commitsBegun
+      await withCheckedContinuation { waiting.append((commit, $0)) }
     }
   }
 
@@ -315,15 +334,19 @@ public actor RolloutController {
     let (host, attempt) = (job.host, job.attempt)
     let log = logs[host]
     let source: RunLogSource = job.step.isWaiting ? .gate : .step
-    let tell: @Sendable (RunLogSource, String) -> Void = { [weak self] source, text in
-      log.note(source, text)
-      // A note is for people only: one that comes late is dropped with the host's step.
-      Task { await self?.note(host, attempt, text) }
-    }
+    let reports = PlaybookReports(.prepare, hosts: [host], of: plan, log: world.log, time: world.time)
     let runner = StepRunner(
       plan: plan, releases: releases, session: session(host), known: job.known, prober: world.prober,
       preparer: preparer, time: world.time,
-      note: { tell(source, $0) }, notePlaybook: { tell(.playbook, $0) },
+      note: { [weak self] text in
+        log.note(source, text)
+        // A note is for people only: one that comes late is dropped with the host's step.
+        Task { await self?.note(host, attempt, text) }
+      },
+      tellPlaybook: { [weak self] event in
+        if let words = event.words { await self?.note(host, attempt, "prepare \(words)") }
+        if let kept = reports.take(event) { await self?.record(kept) }
+      },
       unitLines: { log.unit($0) })
     let task = Task {
       let outcome = await runner.run(job.step)

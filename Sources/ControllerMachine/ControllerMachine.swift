@@ -1,12 +1,14 @@
 import RolloutModel
 
 /// The order of things on the controller: an event and the intents it leads to are durable before any of them is acted on.
-/// Events that arrive during a commit share the next one.
+/// Events that arrive during a commit share the next one, and so do news of playbooks, which keep their place among the events.
 public struct ControllerMachine<Engine: Decider>: Sendable {
   /// What happens to the machine.
   public enum Input: Sendable {
     /// Something happened in the rollout.
     case event(StampedEvent)
+    /// A playbook did something, which is written down and leads to nothing.
+    case news(PlaybookNews)
     /// The commit that was asked for is durable.
     case committed
     /// The commit failed: nothing of it may be acted on.
@@ -25,13 +27,16 @@ public struct ControllerMachine<Engine: Decider>: Sendable {
 
   /// The machine that decides. Ahead of the journal while a commit is under way.
   public private(set) var engine: Engine
-  private var queue: [StampedEvent] = []
+  private var queue: [Input] = []
   private var waiting: [RolloutEffect] = []
   private var isCommitting = false
   private var isStopped = false
 
   /// A machine around an engine whose past is in the journal already.
   public init(engine: Engine) { self.engine = engine }
+
+  /// How many events and news wait for the commit under way to end.
+  public var backlog: Int { queue.count }
 
   /// Whether nothing is queued or being committed.
   public var isQuiet: Bool { queue.isEmpty && !isCommitting }
@@ -40,8 +45,8 @@ public struct ControllerMachine<Engine: Decider>: Sendable {
   public mutating func handle(_ input: Input) -> [Action] {
     guard !isStopped else { return [] }
     switch input {
-    case .event(let event):
-      queue.append(event)
+    case .event, .news:
+      queue.append(input)
       return isCommitting ? [] : [beginCommit()]
     case .committed:
       isCommitting = false
@@ -59,11 +64,17 @@ public struct ControllerMachine<Engine: Decider>: Sendable {
 
   private mutating func beginCommit() -> Action {
     var entries: [JournalEntry] = []
-    for event in queue {
-      entries.append(.event(event))
-      let effects = engine.handle(event)
-      entries += effects.map(JournalEntry.intent)
-      waiting += effects
+    for input in queue {
+      switch input {
+      case .event(let event):
+        entries.append(.event(event))
+        let effects = engine.handle(event)
+        entries += effects.map(JournalEntry.intent)
+        waiting += effects
+      case .news(let news): entries.append(.playbook(news))
+      // They end a commit, and are never queued.
+      case .committed, .commitFailed: continue
+      }
     }
     queue = []
     isCommitting = true
@@ -97,6 +108,9 @@ public struct JournalReplay<Engine: Decider>: Sendable {
       expected = engine.handle(event)[...]
     case .intent(let effect):
       guard expected.popFirst() == effect else { throw .differs(sequence: record.sequence) }
+    case .playbook:
+      // Between an event and what it led to nothing is written.
+      guard expected.isEmpty else { throw .differs(sequence: record.sequence) }
     }
   }
 }

@@ -37,11 +37,10 @@ extension StepRunner {
   }
 
   private func prepare(_ playbook: PlannedPlaybook) async throws(StepFailure) {
-    notePlaybook("runs \(escapedForTerminal(playbook.playbook))")
     guard let preparer else {
       throw StepFailure(.shared, "nobody is there to run \(escapedForTerminal(playbook.playbook))")
     }
-    try await preparer.prepare(host, playbook, note: notePlaybook)
+    try await preparer.prepare(host, playbook, note: note, tell: tellPlaybook)
   }
 
   /// Longer than the host itself gives an image to arrive and to be taken in.

@@ -13,8 +13,8 @@ package struct StepRunner: Sendable {
   let time: any Timekeeper
   /// Tells people what is waited for.
   let note: @Sendable (String) -> Void
-  /// Tells them what the playbook does that prepares the host.
-  let notePlaybook: @Sendable (String) -> Void
+  /// Takes what the playbook does that prepares the host.
+  let tellPlaybook: @Sendable (PlaybookEvent) async -> Void
   /// Takes the candidate's last lines in a soak; nil where nobody wants them, so that they are not asked for.
   let unitLines: (@Sendable ([String]) -> Void)?
 
@@ -22,7 +22,8 @@ package struct StepRunner: Sendable {
   package init(
     plan: Plan, releases: ReleaseIdentities, session: HostSession, known: HostKnowledge, prober: any Prober,
     preparer: (any HostPreparer)? = nil, time: any Timekeeper,
-    note: @escaping @Sendable (String) -> Void, notePlaybook: @escaping @Sendable (String) -> Void = { _ in },
+    note: @escaping @Sendable (String) -> Void,
+    tellPlaybook: @escaping @Sendable (PlaybookEvent) async -> Void = { _ in },
     unitLines: (@Sendable ([String]) -> Void)? = nil
   ) {
     self.plan = plan
@@ -33,7 +34,7 @@ package struct StepRunner: Sendable {
     self.preparer = preparer
     self.time = time
     self.note = note
-    self.notePlaybook = notePlaybook
+    self.tellPlaybook = tellPlaybook
     self.unitLines = unitLines
   }
 

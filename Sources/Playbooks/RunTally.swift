@@ -1,4 +1,4 @@
-import Ports
+import RolloutModel
 
 /// What has come of a run so far, for each of its hosts.
 struct RunTally: Sendable {

@@ -1,5 +1,4 @@
 import FoundationEssentials
-import Ports
 import RolloutModel
 
 /// One line of what `ansible-runner run --json`, or `ansible-runner worker`, says. Whatever is not known is passed over, and of what

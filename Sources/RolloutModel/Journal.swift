@@ -4,7 +4,8 @@ public protocol Decider: Sendable {
   mutating func handle(_ stamped: StampedEvent) -> [RolloutEffect]
 }
 
-/// What the journal of a rollout is made of. The plan comes first; each event is followed by the intents it led to.
+/// What the journal of a rollout is made of. The plan comes first; each event is followed by the intents it led to. News of
+/// playbooks stand between those.
 public enum JournalEntry: Hashable, Sendable, Codable {
   /// The rollout begins with this plan.
   indirect case plan(Plan)
@@ -12,6 +13,8 @@ public enum JournalEntry: Hashable, Sendable, Codable {
   case event(StampedEvent)
   /// This is about to be done.
   case intent(RolloutEffect)
+  /// A playbook that the rollout runs did this.
+  case playbook(PlaybookNews)
 }
 
 /// An entry as the journal holds it.

@@ -359,7 +359,7 @@ final class Judge {
         checkWaves(
           before: run.hook == .beforeWave ? run.wave : run.wave + 1,
           "\(run.hook.rawValue) of wave \(run.wave)")
-      case .intent: break
+      case .intent, .playbook: break
       }
     }
     if allowed > 0, flying > allowed {

@@ -180,6 +180,7 @@ final class SimulatedController: @unchecked Sendable {
     let length = world.dice.number(1_000...(world.dice.permille(100) ? 600_000 : 20_000))
     let isBad = world.strikes(.hookFails)
     hookTask = Task(executorPreference: world.machinery) { [self] in
+      for host in hosts.prefix(3) { report(run, host) }
       let isWhole = await world.machinery.wait(length)
       let outcome: HookOutcome =
         !isWhole
@@ -191,6 +192,15 @@ final class SimulatedController: @unchecked Sendable {
     if world.bugs.contains(.hookNotAwaited) {
       world.machinery.after(0) { [weak self] in self?.hookEnded(run, .passed) }
     }
+  }
+
+  /// A hook's playbook has changed something on a host.
+  private func report(_ run: HookRun, _ host: Int) {
+    guard !isDead, !isStopped else { return }
+    let result = PlaybookTaskResult(
+      host: plan.hosts[host].name, task: PlaybookTask(name: "Check", play: "Checks"), outcome: .changed,
+      message: "")
+    act(machine.handle(.news(PlaybookNews(.hook(run), host: host, .result(result)))))
   }
 
   private func hookEnded(_ run: HookRun, _ outcome: HookOutcome) {

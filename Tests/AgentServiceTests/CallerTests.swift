@@ -1,3 +1,4 @@
+import NIOHTTP1
 import Ports
 import Testing
 
@@ -46,6 +47,26 @@ struct CallerTests {
     arguments: ["", "x", "[]", "{}", #"{"exit":"0"}"#, #"{"broken":true}"#, #"{"exit":1e99}"#])
   func refuses(text: String) {
     #expect(throws: CommandLines.Garbled.self) { try CommandLines.read(Array(text.utf8)) }
+  }
+
+  @Test(
+    "Only an agent that knows no commands has surely run none: all else may have come from behind one that was run"
+  )
+  func whoRefused() throws {
+    func kind(_ status: HTTPResponseStatus, _ words: String) -> DoorError.Kind? {
+      do throws(DoorError) {
+        _ = try RPCAgentCaller.refusal(status, words, "h1")
+        return nil
+      } catch { return error.kind }
+    }
+    #expect(kind(.notFound, "not found") == .unusable && kind(.methodNotAllowed, "") == .unusable)
+    for status in [HTTPResponseStatus.internalServerError, .badGateway, .gatewayTimeout, .badRequest] {
+      #expect(kind(status, "<html>") == .lost)
+    }
+    let own = #"{"error":{"code":"not_listed","message":"m"}}"#
+    #expect(
+      try RPCAgentCaller.refusal(.notFound, own, "h1")
+        == .refused(code: "not_listed", message: "m", hint: ""))
   }
 
   @Test("A line without an end is not gathered for ever")

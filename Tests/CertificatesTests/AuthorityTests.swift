@@ -100,6 +100,25 @@ struct AuthorityTests {
     }
   }
 
+  @Test(
+    "Of many agents those get a certificate that have none that counts, and all are read at once, each with its own failure"
+  )
+  func issueMissing() async throws {
+    try await Site.with { site, authority in
+      for name in ["a", "b"] { _ = try authority.issue(CertificateRequest(name: name, role: .agent)) }
+      _ = try authority.revoke("b", reason: .superseded)
+      let names = (0..<120).map { "n\($0)" }
+      let requests = try (["a", "b"] + names).map { try CertificateRequest(name: $0, role: .agent) }
+      let (issued, failure) = try authority.issueMissing(requests)
+      #expect(failure == nil && issued.map(\.record.name.text) == ["b"] + names)
+      #expect(try authority.issueMissing(requests).issued.isEmpty, "they have one now")
+      let found = try authority.credentials(of: ["n7", "nobody", "b"])
+      #expect(try found[0].get().record == issued[8].record)
+      #expect(throws: AuthorityError.self) { try found[1].get() }
+      #expect(try found[2].get().record == issued[0].record)
+    }
+  }
+
   @Test("All that end soon are renewed at once, for as long as before, and what is revoked is left alone")
   func renewAll() async throws {
     try await Site.with { site, authority in

@@ -54,19 +54,17 @@ struct HookTests {
   @Test("The log tells tasks, what they changed and where they failed, and leaves out what changed nothing")
   func words() {
     func result(_ outcome: PlaybookTaskResult.Outcome, _ message: String = "") -> String? {
-      PlannedRuns.words(
-        of: .result(
-          PlaybookTaskResult(
-            host: "h1", task: PlaybookTask(name: "Write", play: "p"), outcome: outcome, message: message)))?
-        .text
+      PlaybookEvent.result(
+        PlaybookTaskResult(
+          host: "h1", task: PlaybookTask(name: "Write", play: "p"), outcome: outcome, message: message)
+      ).words
     }
-    #expect(
-      PlannedRuns.words(of: .task(PlaybookTask(name: "Write", play: "p"), host: nil))?.text == "runs Write")
+    #expect(PlaybookEvent.task(PlaybookTask(name: "Write", play: "p"), host: nil).words == "runs Write")
     #expect(result(.ok) == nil && result(.skipped) == nil)
     #expect(result(.changed) == "changed: Write")
     #expect(result(.failed, "no space") == "failed: Write: no space")
     #expect(
-      PlannedRuns.words(of: .ended(end("h1", .failed, task: "Write", why: "no space")))?.text
+      PlaybookEvent.ended(end("h1", .failed, task: "Write", why: "no space")).words
         == "ended as failed: Write: no space")
   }
 }

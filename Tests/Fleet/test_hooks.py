@@ -72,6 +72,18 @@ class Hooks(runners.WithAgents):
                 said.append((run["hook"], run["wave"], "begun" if begun else next(iter(ended["_1"]))))
         return said
 
+    def news(self, agent: Agent) -> list[tuple[str, str, str]]:
+        """What playbooks did, as the journal has it: on which host, what, and how it ended."""
+        said = []
+        for record in self.site.records(agent, "agent-2"):
+            event = record["entry"].get("playbook", {}).get("_0", {}).get("event", {})
+            if "result" in event:
+                result = event["result"]["_0"]
+                said.append((result["host"], result["task"]["name"], result["outcome"]))
+            elif "ended" in event:
+                said.append((event["ended"]["_0"]["host"], "", event["ended"]["_0"]["outcome"]))
+        return said
+
     ALL = [(hook, wave, how) for wave in (0, 1) for hook in ("before_wave", "after_wave") for how in ("begun", "passed")]
 
     def test_each_wave_waits_for_its_hooks_which_are_told_what_goes_on(self) -> None:
@@ -93,6 +105,12 @@ class Hooks(runners.WithAgents):
                       "after_wave ended as changed"):
             self.assertIn(words, log)
         self.assertNotIn("Look at what is served", self.site.run("logs", status["id"], "--source", "step").stdout)
+        done = [("Leave a mark", "changed"), ("Wait as long as it should", "changed"), ("", "changed")]
+        self.assertEqual(self.news(agent), [
+            (host, *what) for host in ("h1", "h2") for what in [*done, done[0], done[2]]])
+        self.assertRegex(outcome.stdout, r"h1 before_wave hook.yml of wave canary: changed: Leave a mark")
+        self.assertRegex(self.site.run("rollout", "logs", status["id"], "--host", "h2").stdout,
+                         r"h2: after_wave hook.yml of wave rest: ended as changed")
         self.assert_serving(agent, "2.0.0")
 
     def test_a_failed_check_begins_nothing_and_is_run_again_once_its_cause_is_mended(self) -> None:
@@ -106,6 +124,7 @@ class Hooks(runners.WithAgents):
             self.assertIn(word, status["reason"])
         self.assertEqual(self.site.answers(agent), {"h1": "2.0.0", "h2": "1.0.0"})
         self.assertEqual({host for host, _ in self.site.steps(agent, "agent-2")}, {"h1"})
+        self.assertEqual(self.news(agent)[-2:], [("h2", "Refuse where it should", "failed"), ("h2", "", "failed")])
         self.assert_unchanged(before, self.site.traces("h2"))
         self.site.on_host("h2", "rm", f"/srv/refuse-{agent.name}")
         self.assert_end(self.site.run("rollout", "resume"), PROMOTED, "promoted")

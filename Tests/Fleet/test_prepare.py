@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import unittest
 
 import runners
@@ -61,13 +62,20 @@ class Prepare(runners.WithAgents):
 
     def test_where_it_fails_nothing_of_the_agent_is_changed(self) -> None:
         agent = self.prepared_by(self.installed(), "second", fails="h1")
-        outcome = self.site.roll_out(agent, "agent-2", policy())
+        outcome = self.site.roll_out(agent, "agent-2", policy(), "--output", "json")
         self.assertEqual(outcome.code, ROLLED_BACK, outcome.said)
         self.assertIn("Fail where it should: as asked", outcome.said)
         self.assert_serving(agent, "1.0.0")
         begun = [step for _, step in self.site.steps(agent, "agent-2")]
         self.assertIn("stage", begun)
         self.assertNotIn("start", begun)
+        # The journal has it before what it came to.
+        said = self.site.run("rollout", "logs", "--host", "h1").stdout
+        self.assertRegex(said, r"(?s)h1: prepare second.yml: failed: Fail where it should.*h1: failed: ")
+        news = [event for event in (json.loads(line) for line in outcome.stdout.splitlines()) if event["event"] == "playbook"]
+        self.assertIn(("prepare", "second.yml", "Fail where it should", "failed"),
+                      [(event["playbook"]["occasion"], event["playbook"]["playbook"], event["playbook"]["news"].get("task"),
+                        event["playbook"]["news"].get("outcome")) for event in news])
 
     def test_a_playbook_that_is_none_is_refused_before_any_host_is_asked(self) -> None:
         agent = self.agent()

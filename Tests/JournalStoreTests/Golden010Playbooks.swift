@@ -4,7 +4,7 @@ import Testing
 /// The fourth rollout: its agent is a container that is reached through its RPC and has a playbook, and its waves have hooks.
 extension Golden010 {
   static func hooked() throws -> (id: String, entries: [JournalEntry]) {
-    ("hooks-4", [.plan(try hookedPlan())] + hookHappenings + hookIntents)
+    ("hooks-4", [.plan(try hookedPlan())] + hookHappenings + hookIntents + hookNews)
   }
 
   private static func hookedPlan() throws -> Plan {
@@ -53,5 +53,40 @@ extension Golden010 {
       .intent(.runHook(before, hosts: [0, 1])), .intent(.runHook(after, hosts: [1])),
       .intent(.cancelHook(after)),
     ]
+  }
+
+  private static var hookNews: [JournalEntry] {
+    func counts() -> PlaybookCounts {
+      var counts = PlaybookCounts()
+      (counts.ok, counts.changed, counts.skipped, counts.failed) = (7, 3, 2, 1)
+      (counts.unreachable, counts.rescued, counts.ignored) = (0, 4, 5)
+      return counts
+    }
+    let task = PlaybookTask(name: "Look at the \u{e4}gent", play: "Checks")
+    let rpc = PlaybookDoorChoice(.rpc, why: "the agent of h1")
+    let results: [PlaybookTaskResult.Outcome] = [
+      .ok, .changed, .skipped, .failed, .unreachable, .ignored,
+    ]
+    let ends: [PlaybookHostReport.Outcome] = [
+      .ok, .changed, .skipped, .failed, .unreachable, .unmatched, .lost,
+    ]
+    var events: [PlaybookEvent] = [
+      .door(host: "h1", rpc), .door(host: "h2", PlaybookDoorChoice(.ssh, why: "as asked")),
+      .play("Checks"), .task(task, host: nil), .task(task, host: "h2"),
+    ]
+    events += results.map {
+      .result(PlaybookTaskResult(host: "h1", task: task, outcome: $0, message: "no \"space\""))
+    }
+    events += ends.map { outcome in
+      var report = PlaybookHostReport(
+        host: "h1", outcome: outcome, counts: counts(), door: rpc, failedTask: "Check", reason: "why")
+      report.told = ["version": "1.2.3", "a": "b"]
+      (report.sentBytes, report.sentProject) = (1_234_567, true)
+      return .ended(report)
+    }
+    return [
+      .playbook(PlaybookNews(.prepare, host: 1, events[1])),
+      .playbook(PlaybookNews(.hook(before), host: nil, events[2])),
+    ] + events.map { .playbook(PlaybookNews(.hook(after), host: 0, $0)) }
   }
 }

@@ -21,7 +21,7 @@ struct Golden: Sendable, CustomTestStringConvertible {
         "bf7927e997d605e4e1f15c36020d8a9565dd789760df818e62fc82c72a87f17c",
         "362621b99185a33b945d2b54cc6dc882fe1ce72755ccc0e39b36666f40bc5f0d",
         "4a60882d0c188d0011f1a03fd541be3328664c3d4f5d3528225e8997bb39c80c",
-        "7cf7d346649e2a264b48f0ac3536c75e1f76f591cc6d7a2c0cecb6bc5b8add1a",
+        "ce36f563606dec8bf8e8105ac5ebdb9a7fa3031a36b86f073c55f30cb3736053",
       ],
       rollouts: Golden010.rollouts)
   ]

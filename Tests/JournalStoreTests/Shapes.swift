@@ -3,7 +3,12 @@ import RolloutModel
 /// The kinds of things that a journal can hold. The switches below don't compile without a new kind, and the golden journals
 /// must hold every one.
 enum Shape: Hashable, CaseIterable {
-  case plan, event, intent
+  case plan, event, intent, playbook
+  case prepares, hooks
+  case door, play, task, result, ended
+  case overSSH, overRPC
+  case resultOK, resultChanged, resultSkipped, resultFailed, resultUnreachable, resultIgnored
+  case endedOK, endedChanged, endedSkipped, endedFailed, endedUnreachable, endedUnmatched, endedLost
   case started, resumed, step, order, hookEnded
   case sayPause, sayResume, sayApprove, sayAbort, sayRollback, saySkip, sayRetry
   case perform, cancel, rest, runHook, cancelHook
@@ -43,10 +48,59 @@ struct Shapes {
     case .plan(let plan): note(.plan); add(plan)
     case .event(let stamped): note(.event); add(stamped.event)
     case .intent(let effect): note(.intent); add(effect)
+    case .playbook(let news):
+      note(.playbook)
+      switch news.occasion {
+      case .prepare: note(.prepares)
+      case .hook: note(.hooks)
+      }
+      add(news.event)
     }
   }
 
   private mutating func note(_ shape: Shape) { found.insert(shape) }
+
+  // MARK: Playbooks
+
+  private mutating func add(_ event: PlaybookEvent) {
+    switch event {
+    case .door(_, let choice): note(.door); add(choice)
+    case .play: note(.play)
+    case .task: note(.task)
+    case .result(let result): note(.result); add(result.outcome)
+    case .ended(let report): note(.ended); add(report.outcome); add(report.door)
+    }
+  }
+
+  private mutating func add(_ choice: PlaybookDoorChoice) {
+    switch choice.door {
+    case .ssh: note(.overSSH)
+    case .rpc: note(.overRPC)
+    }
+  }
+
+  private mutating func add(_ outcome: PlaybookTaskResult.Outcome) {
+    switch outcome {
+    case .ok: note(.resultOK)
+    case .changed: note(.resultChanged)
+    case .skipped: note(.resultSkipped)
+    case .failed: note(.resultFailed)
+    case .unreachable: note(.resultUnreachable)
+    case .ignored: note(.resultIgnored)
+    }
+  }
+
+  private mutating func add(_ outcome: PlaybookHostReport.Outcome) {
+    switch outcome {
+    case .ok: note(.endedOK)
+    case .changed: note(.endedChanged)
+    case .skipped: note(.endedSkipped)
+    case .failed: note(.endedFailed)
+    case .unreachable: note(.endedUnreachable)
+    case .unmatched: note(.endedUnmatched)
+    case .lost: note(.endedLost)
+    }
+  }
 
   // MARK: Events
 

@@ -1,3 +1,4 @@
+import RolloutModel
 import Testing
 
 @testable import Playbooks

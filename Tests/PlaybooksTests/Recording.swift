@@ -1,4 +1,5 @@
 import FoundationEssentials
+import RolloutModel
 
 @testable import Playbooks
 @testable import Ports

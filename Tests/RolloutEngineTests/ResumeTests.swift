@@ -113,6 +113,55 @@ import Testing
     #expect(staged.count == 2)
   }
 
+  @Test("News of playbooks keep their place among the events, lead to nothing, and are replayed over")
+  func news() throws {
+    var machine = try makeMachine()
+    let task = PlaybookTask(name: "Check", play: "p")
+    func news(_ host: Int) -> PlaybookNews {
+      PlaybookNews(
+        .prepare, host: host,
+        .result(PlaybookTaskResult(host: "h\(host)", task: task, outcome: .changed, message: "")))
+    }
+    var records: [JournalRecord] = []
+    func keep(_ actions: [Machine.Action]) {
+      for case .commit(let entries) in actions {
+        for entry in entries {
+          records.append(JournalRecord(sequence: Int64(records.count + 2), wall: 0, entry: entry))
+        }
+      }
+    }
+    keep(machine.handle(.event(stamped(.started))))
+    #expect(machine.handle(.news(news(0))).isEmpty && machine.backlog == 1)
+    #expect(machine.handle(.event(stamped(.step(host: 0, attempt: 1, .cleared(try clear()))))).isEmpty)
+    #expect(machine.handle(.news(news(1))).isEmpty && machine.backlog == 3)
+    keep(machine.handle(.committed))
+    keep(machine.handle(.committed))
+    #expect(machine.isQuiet && machine.backlog == 0)
+    keep(machine.handle(.news(news(1))))
+    guard case .commit? = machine.handle(.committed).first else {
+      #expect(machine.isQuiet, "news alone are committed, and nothing follows from them")
+      let kinds = records.map { record in
+        switch record.entry {
+        case .plan: "plan"
+        case .event: "event"
+        case .intent: "intent"
+        case .playbook: "news"
+        }
+      }
+      #expect(
+        kinds == ["event", "intent", "intent", "news", "event", "intent", "news", "news"])
+      var replay = JournalReplay(engine: try makeMachine().engine)
+      for record in records { try replay.take(record) }
+      #expect(replay.engine.snapshot() == machine.engine.snapshot())
+      // Between an event and what it led to they can't stand.
+      var torn = JournalReplay(engine: try makeMachine().engine)
+      try torn.take(records[0])
+      #expect(throws: JournalReplay<RolloutEngine>.Fault.differs(sequence: 5)) { try torn.take(records[3]) }
+      return
+    }
+    Issue.record("something is still to be committed")
+  }
+
   @Test("A commit that failed is acted on never, nor is anything after it")
   func failedCommit() throws {
     var machine = try makeMachine()

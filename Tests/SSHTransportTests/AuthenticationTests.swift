@@ -95,7 +95,8 @@ struct AuthenticationTests {
     let agent = try Child(["ssh-agent", "-D", "-a", socket], output: folder.file("log"))
     defer { agent.stop() }
     let keys = try await Keys.all
-    try await eventually("the agent listens") { folder.exists("agent") }
+    // Its socket is there a moment before it listens; then it says where.
+    try await eventually("the agent listens") { try folder.text("log").contains("SSH_AUTH_SOCK") }
     for name in names {
       try await run([
         "env", "SSH_AUTH_SOCK=\(socket)", "SSH_ASKPASS=\(Site.program("askpass"))",

@@ -27,7 +27,7 @@ struct RPCAgentCaller: AgentCaller {
     } catch {
       switch error {
       case .door(let error): throw error
-      case .farSide(let words): return try Self.refusal(words, place)
+      case .farSide(let status, let words): return try Self.refusal(status, words, place)
       }
     }
     defer { channel.close() }
@@ -119,12 +119,21 @@ struct RPCAgentCaller: AgentCaller {
   func way(to host: Host) async -> String { "RPC, the agent at \(client.place(host.address))" }
 
   /// An answer that is an error.
-  private static func refusal(_ words: String, _ place: String) throws(DoorError) -> AgentCommandEnd {
+  static func refusal(
+    _ status: HTTPResponseStatus, _ words: String, _ place: String
+  ) throws(DoorError) -> AgentCommandEnd {
     do throws(CommandLines.Garbled) {
       if case .end(let end) = try CommandLines.read(Array(words.utf8)) { return end }
     } catch {
       // Told below, with the words themselves.
     }
-    throw DoorError(.unusable, "\(place): the agent can't run commands: \(escapedForTerminal(words))")
+    let said = "\(status.code) \(escapedForTerminal(words))"
+    // It knows no commands. Whatever else is said in another's words may come from behind a command that was run.
+    guard status == .notFound || status == .methodNotAllowed else {
+      throw DoorError(
+        .lost, "\(place): whether the command was run is not known: \(said)",
+        hint: "something between here and the agent may have answered; see what the command has done")
+    }
+    throw DoorError(.unusable, "\(place): the agent can't run commands: \(said)")
   }
 }

@@ -42,14 +42,6 @@ struct AgentInstallVerb: AsyncParsableCommand {
       "How the fleet is walked; default a quarter of the hosts at a time.", valueName: "FILE"))
   var policy: String?
 
-  func validate() throws {
-    guard !playbook.check else {
-      throw ValidationError(
-        "--check: an installation is a playbook, certificates and a rollout, and only the first could be tried without changing anything; "
-          + "see what is there: switchyard agent status")
-    }
-  }
-
   func run() async throws {
     guard let version = Version(release) else {
       throw CommandError.invalid("--version \(escapedForTerminal(release)): not a version")

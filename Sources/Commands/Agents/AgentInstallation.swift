@@ -40,31 +40,22 @@ struct AgentInstallation: Sendable {
 
   /// Hosts without a certificate that counts get one.
   func issueCertificates(_ hosts: [Host]) async throws {
-    let directory = try authority.directory()
-    let made = try await offThePool {
-      let authority = Authority(directory: directory, time: SystemTimekeeper())
-      var made: [String] = []
-      do throws(AuthorityError) {
-        let now = SystemTimekeeper().wall
-        let records = try authority.read().records
-        for host in hosts
-        where !records.contains(where: { $0.name.text == host.name && $0.state(at: now) == .valid }) {
+    let options = authority
+    let (made, failure) = try await offThePool {
+      try options.use { authority throws(AuthorityError) in
+        var requests: [CertificateRequest] = []
+        for host in hosts {
           let name = AlternativeName("ip:" + host.address) ?? AlternativeName("dns:" + host.address)
-          _ = try authority.issue(
-            CertificateRequest(
+          requests.append(
+            try CertificateRequest(
               name: host.name, role: .agent, alternativeNames: name.map { [$0.description] } ?? []))
-          made.append(host.name)
         }
-      } catch {
-        guard error.kind == .refused, made.isEmpty else {
-          let before = made.isEmpty ? "" : "; certificates were issued to \(made.joined(separator: ", "))"
-          throw CommandError.tool("\(error)\(before)")
-        }
-        throw CommandError.invalid("\(error)")
+        return try authority.issueMissing(requests)
       }
-      return made
     }
-    if !made.isEmpty { say("issued certificates to \(made.joined(separator: ", "))") }
+    let names = made.map(\.record.name.text).joined(separator: ", ")
+    if let failure { throw CommandError.tool("\(failure); certificates were issued to \(names)") }
+    if !made.isEmpty { say("issued certificates to \(names)") }
   }
 
   /// Prepares the hosts, brings certificates, and rolls the release out.

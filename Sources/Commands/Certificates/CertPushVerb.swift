@@ -55,18 +55,18 @@ struct HostCredentials: Sendable {
 
   /// All hosts' credentials, read and checked before any host is asked; all that is wrong is told at once.
   static func load(_ hosts: [Host], _ options: AuthorityOptions) async throws -> [HostCredentials] {
-    let directory = try options.directory()
-    return try await offThePool {
-      let authority = Authority(directory: directory, time: SystemTimekeeper())
+    try await offThePool {
+      let results = try options.use { authority throws(AuthorityError) in
+        try authority.credentials(of: hosts.map(\.name))
+      }
       var found: [HostCredentials] = []
       var problems: [String] = []
-      for host in hosts {
-        do throws(AuthorityError) {
-          let credentials = try authority.credentials(of: host.name)
+      for (host, result) in zip(hosts, results) {
+        switch result {
+        case .success(let credentials):
           if let why = CredentialPush.mismatch(credentials, host) { problems.append(why) }
           found.append(HostCredentials(host: host, credentials: credentials))
-        } catch {
-          problems.append("\(escapedForTerminal(host.name)): \(error)")
+        case .failure(let error): problems.append("\(escapedForTerminal(host.name)): \(error)")
         }
       }
       guard problems.isEmpty else { throw CommandError.invalid(problems.joined(separator: "\n")) }

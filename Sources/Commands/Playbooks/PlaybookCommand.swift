@@ -1,4 +1,5 @@
 import ArgumentParser
+import Ports
 
 struct PlaybookCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -20,6 +21,7 @@ struct PlaybookRunVerb: AsyncParsableCommand {
   @OptionGroup var inventory: InventoryOptions
   @OptionGroup var door: PlaybookDoorOptions
   @OptionGroup var run: PlaybookRunOptions
+  @OptionGroup var check: PlaybookCheckOption
   @OptionGroup var state: StateOptions
   @OptionGroup var output: OutputOptions
 
@@ -31,7 +33,8 @@ struct PlaybookRunVerb: AsyncParsableCommand {
 
   func run() async throws {
     let (project, playbook) = try Self.place(file, in: project)
-    let job = try await run.job(project: project, playbook: playbook, inventory)
+    var job = try await run.job(project: project, playbook: playbook, inventory)
+    job.isCheck = check.check
     let ended = try await PlaybookWork(
       job: job, door: door, output: output, runner: run.ansibleRunner, state: state
     )

@@ -8,7 +8,7 @@ struct PlaybookHooks: HookRunner {
 
   func run(
     _ playbook: PlannedPlaybook, on hosts: [Host], variables: [String: PlaybookValue],
-    note: @escaping @Sendable (_ host: String?, _ text: String) -> Void
+    tell: @escaping @Sendable (PlaybookEvent) async -> Void
   ) async -> HookOutcome {
     var job = PlannedRuns.job(playbook, hosts)
     job.variables = variables
@@ -16,9 +16,7 @@ struct PlaybookHooks: HookRunner {
     job.deadline = PlannedRuns.deadline * ((hosts.count + job.forks - 1) / job.forks)
     let report: PlaybookReport
     do throws(PlaybookError) {
-      report = try await PlannedRuns.runner(doors).run(job) { event in
-        if let (host, text) = PlannedRuns.words(of: event) { note(host, text) }
-      }
+      report = try await PlannedRuns.runner(doors).run(job, tell: tell)
     } catch {
       return Task.isCancelled ? .cancelled : .failed(reason: error.message, hint: error.hint)
     }
@@ -30,7 +28,7 @@ struct PlaybookHooks: HookRunner {
     let bad = report.hosts.filter { !$0.isGood && $0.outcome != .unmatched }
     guard let first = bad.first else { return .passed }
     var reason =
-      "\(escapedForTerminal(first.host)) ended as \(first.outcome.rawValue): \(PlannedRuns.why(first))"
+      "\(escapedForTerminal(first.host)) ended as \(first.outcome.rawValue): \(first.why)"
     if report.isLate { reason = "not done after \(deadline.components.seconds / 60) minutes: " + reason }
     if bad.count > 1 { reason += "; so it is on \(Words.count(bad.count - 1, "more host"))" }
     return .failed(

@@ -37,6 +37,11 @@ struct PlaybookDoorOptions: ParsableArguments {
   }
 }
 
+struct PlaybookCheckOption: ParsableArguments {
+  @Flag(help: "Change nothing; say what would be changed.")
+  var check = false
+}
+
 struct PlaybookRunOptions: ParsableArguments {
   @Option(
     name: [.customShort("e"), .customLong("extra-var")],
@@ -60,9 +65,6 @@ struct PlaybookRunOptions: ParsableArguments {
     help: ArgumentHelp(
       "A file with the password of vaults; what tasks say is withheld then.", valueName: "FILE"))
   var vaultPasswordFile: String?
-
-  @Flag(help: "Change nothing; say what would be changed.")
-  var check = false
 
   @Option(help: ArgumentHelp("Hosts that are worked on at once.", valueName: "N"))
   var forks = 10
@@ -94,7 +96,6 @@ struct PlaybookRunOptions: ParsableArguments {
         variable: String(text[..<sign]), path: String(text[text.index(after: sign)...]))
     }
     job.vaultPassword = vaultPasswordFile.map(Self.absolute)
-    job.isCheck = check
     job.forks = forks
     job.deadline = span.duration
     return job

@@ -7,21 +7,19 @@ struct PlaybookPreparer: HostPreparer {
   let doors: AnsiblePlaybooks.Doors
 
   func prepare(
-    _ host: Host, _ playbook: PlannedPlaybook, note: @escaping @Sendable (String) -> Void
+    _ host: Host, _ playbook: PlannedPlaybook, note: @escaping @Sendable (String) -> Void,
+    tell: @escaping @Sendable (PlaybookEvent) async -> Void
   ) async throws(StepFailure) {
     let report: PlaybookReport
     do throws(PlaybookError) {
-      report = try await PlannedRuns.runner(doors).run(PlannedRuns.job(playbook, [host])) { event in
-        if let (_, text) = PlannedRuns.words(of: event) {
-          note("\(escapedForTerminal(playbook.playbook)) \(text)")
-        }
-      }
+      note("runs \(escapedForTerminal(playbook.playbook))")
+      report = try await PlannedRuns.runner(doors).run(PlannedRuns.job(playbook, [host]), tell: tell)
     } catch {
       throw StepFailure(.shared, error.message, hint: error.hint)
     }
     guard let end = report.hosts.first, !end.isGood else { return }
     let what =
-      "\(escapedForTerminal(playbook.playbook)) ended as \(end.outcome.rawValue): \(PlannedRuns.why(end))"
+      "\(escapedForTerminal(playbook.playbook)) ended as \(end.outcome.rawValue): \(end.why)"
     switch end.outcome {
     // The playbook is for other hosts of the rollout: that it is for some was seen when the plan was made.
     case .unmatched: return

@@ -1,4 +1,4 @@
-import Ports
+import RolloutModel
 
 /// How far a run has come, for a terminal.
 struct PlaybookProgress {

@@ -34,11 +34,10 @@ struct PlaybookRunLog: Sendable {
         "\(result.outcome.rawValue)  \(result.task.name)"
           + (result.message.isEmpty ? "" : ": \(result.message)"))
     case .ended(let report):
-      let why = [report.failedTask, report.reason].filter { !$0.isEmpty }.joined(separator: ": ")
       write(
         report.host,
         "done: \(report.outcome.rawValue)  \(PlaybookText.counts(report.counts))"
-          + (why.isEmpty ? "" : "  \(why)"))
+          + (report.why.isEmpty ? "" : "  \(report.why)"))
     }
   }
 

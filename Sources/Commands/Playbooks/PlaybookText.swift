@@ -1,4 +1,4 @@
-import Ports
+import RolloutModel
 
 /// A run in words.
 enum PlaybookText {
@@ -22,11 +22,10 @@ enum PlaybookText {
   static func summary(_ report: PlaybookReport, _ symbols: Symbols) -> [StyledText] {
     var table = Table(["", "host", "outcome", "tasks", "door", "reason"])
     for host in report.hosts {
-      let why = [host.failedTask, host.reason].filter { !$0.isEmpty }.joined(separator: ": ")
       table.add([
         StyledText(host.outcome.sign(symbols), host.outcome.style), StyledText(host.host),
         StyledText(host.outcome.rawValue, host.outcome.style), StyledText(counts(host.counts)),
-        StyledText(door(host.door), .faint), StyledText(why),
+        StyledText(door(host.door), .faint), StyledText(host.why),
       ])
     }
     var lines = table.lines()

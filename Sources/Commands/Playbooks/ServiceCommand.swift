@@ -24,6 +24,7 @@ struct ServiceDeployVerb: AsyncParsableCommand {
   @OptionGroup var inventory: InventoryOptions
   @OptionGroup var door: PlaybookDoorOptions
   @OptionGroup var run: PlaybookRunOptions
+  @OptionGroup var check: PlaybookCheckOption
   @OptionGroup var library: PlaybookLibraryOptions
   @OptionGroup var state: StateOptions
   @OptionGroup var output: OutputOptions
@@ -45,9 +46,10 @@ struct ServiceDeployVerb: AsyncParsableCommand {
 
   func run() async throws {
     // A check deploys nothing that could answer.
-    let probes = run.check ? [] : try probe.map(OutsideProbe.init)
+    let probes = check.check ? [] : try probe.map(OutsideProbe.init)
     var job = try await run.job(
       project: try library.folder(), playbook: service.playbook, inventory)
+    job.isCheck = check.check
     job.attachments.append(PlaybookJob.Attachment(variable: service.variable("config_file"), path: config))
     if let healthUrl { job.variables[service.variable("health_url")] = .text(healthUrl) }
     if let healthProxy {
@@ -73,6 +75,7 @@ struct ServiceRemoveVerb: AsyncParsableCommand {
   @OptionGroup var inventory: InventoryOptions
   @OptionGroup var door: PlaybookDoorOptions
   @OptionGroup var run: PlaybookRunOptions
+  @OptionGroup var check: PlaybookCheckOption
   @OptionGroup var library: PlaybookLibraryOptions
   @OptionGroup var state: StateOptions
   @OptionGroup var output: OutputOptions
@@ -80,6 +83,7 @@ struct ServiceRemoveVerb: AsyncParsableCommand {
   func run() async throws {
     var job = try await run.job(
       project: try library.folder(), playbook: service.playbook, inventory)
+    job.isCheck = check.check
     job.variables["service_state"] = .text("absent")
     try await PlaybookWork(job: job, door: door, output: output, runner: run.ansibleRunner, state: state)
       .carryOut().leave()

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Ports
+import RolloutModel
 
 /// How a deployment has ended: what each host runs now, in one exit code.
 struct ServiceOutcome {

@@ -41,6 +41,7 @@ extension JournalEntry {
     switch self {
     case .intent(.perform(let host, _, _, _, _)), .intent(.cancel(let host)): host
     case .event(let stamped): if case .step(let host, _, _) = stamped.event { host } else { nil }
+    case .playbook(let news): news.host
     case .plan, .intent(.runHook), .intent(.cancelHook), .intent(.rest): nil
     }
   }
@@ -92,6 +93,44 @@ struct LogLine {
     case .intent(.cancelHook(let run)): (nil, "\(name(run)) is ended early")
     case .intent(.rest(let state)): (nil, "the rollout is \(state.rawValue)")
     case .event(let stamped): words(of: stamped.event)
+    case .playbook(let news): (news.host.map(name), words(of: news))
+    }
+  }
+
+  /// What a playbook does, for the terminal.
+  func text(of news: PlaybookNews) -> String {
+    escapedForTerminal((news.host.map { "\(name($0)) " } ?? "") + words(of: news), limit: Self.longest)
+  }
+
+  /// The same for machines.
+  func line(of news: PlaybookNews) -> PlaybookNewsLine {
+    var line = PlaybookNewsLine(occasion: "prepare", news: PlaybookEventLine(news.event))
+    switch news.occasion {
+    case .prepare: line.playbook = plan?.agent.prepare?.playbook
+    case .hook(let run):
+      line.occasion = run.hook.rawValue
+      line.wave = name(waveOf: run)
+      line.playbook = plan?.policy.hooks?[run.hook]?.playbook
+    }
+    return line
+  }
+
+  /// What a playbook does, without the name of the host in the plan.
+  private func words(of news: PlaybookNews) -> String {
+    let words =
+      switch news.event {
+      case .door(_, let choice): "goes \(PlaybookText.door(choice))"
+      case .play(let name): "play \(name)"
+      case .task, .result, .ended: news.event.words ?? "goes on"
+      }
+    let host = news.host == nil ? news.event.host.map { "\($0) " } ?? "" : ""
+    return "\(name(news.occasion)): \(host)\(words)"
+  }
+
+  private func name(_ occasion: PlaybookNews.Occasion) -> String {
+    switch occasion {
+    case .prepare: "prepare" + (plan?.agent.prepare.map { " \($0.playbook)" } ?? "")
+    case .hook(let run): name(run)
     }
   }
 
@@ -114,9 +153,12 @@ struct LogLine {
 
   private func name(_ run: HookRun) -> String {
     let playbook = plan?.policy.hooks?[run.hook].map { " \($0.playbook)" } ?? ""
+    return "\(run.hook.rawValue)\(playbook) of wave \(name(waveOf: run))"
+  }
+
+  private func name(waveOf run: HookRun) -> String {
     let waves = plan?.waves ?? []
-    let wave = waves.indices.contains(run.wave) ? waves[run.wave].name : "\(run.wave + 1)"
-    return "\(run.hook.rawValue)\(playbook) of wave \(wave)"
+    return waves.indices.contains(run.wave) ? waves[run.wave].name : "\(run.wave + 1)"
   }
 
   private func name(_ place: Int) -> String {

@@ -37,11 +37,12 @@ struct RolloutDriver {
     let view = isShown ? RolloutView.make(output) : RolloutView.silent
     let writer = runLog(id, view)
     let log: any RunLog = writer ?? NoLog()
+    let words = LogLine(engine.plan)
     let controller = RolloutController(
       engine: engine, world: workshop.world(journal: rollouts.store, log: log), identity: identity,
       news: { news in
-        view.take(news)
-        Self.note(news, LogLine(engine.plan), in: log)
+        view.take(news, words)
+        Self.note(news, words, in: log)
       })
     let server = try await ControlServer(loop: workshop.loop, path: rollouts.controlSocket(id)) { order in
       guard await controller.order(order) else { return nil }
@@ -90,16 +91,16 @@ struct RolloutDriver {
   }
 
   private static func note(_ news: ControllerNews, _ words: LogLine, in log: any RunLog) {
-    // Its end is among what happened.
-    if case .hook(_, _, .some) = news { return }
-    let (host, text): (String?, String) =
-      switch news {
-      case .happened(let stamped, _): words.words(of: stamped.event)
-      case .wave(let name, let state): (nil, "wave \(name) is \(state.rawValue)")
-      case .hook(let wave, let hook, _): (nil, Words.waiting(for: hook, wave: wave))
-      case .state(let state, let reason):
-        (nil, "the rollout is \(state.rawValue)\(reason.isEmpty ? "" : ": \(reason)")")
-      }
+    let (host, text): (String?, String)
+    switch news {
+    // Its end is among what happened, and what playbooks do is in the log as their own.
+    case .hook(_, _, .some), .playbook: return
+    case .happened(let stamped, _): (host, text) = words.words(of: stamped.event)
+    case .wave(let name, let state): (host, text) = (nil, "wave \(name) is \(state.rawValue)")
+    case .hook(let wave, let hook, nil): (host, text) = (nil, Words.waiting(for: hook, wave: wave))
+    case .state(let state, let reason):
+      (host, text) = (nil, "the rollout is \(state.rawValue)\(reason.isEmpty ? "" : ": \(reason)")")
+    }
     log.write(RunLogLine(wall: SystemTimekeeper().wall, host: host, source: .rollout, text: text))
   }
 

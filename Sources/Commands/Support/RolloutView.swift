@@ -37,8 +37,8 @@ final class RolloutView: Sendable {
 
   private var isLive: Bool { format == .text && style.isLive }
 
-  /// Takes in what the controller tells.
-  func take(_ news: ControllerNews) {
+  /// Takes in what the controller tells; `words` names the plan's hosts and playbooks.
+  func take(_ news: ControllerNews, _ words: LogLine) {
     switch news {
     case .happened(_, let host?):
       if format == .json {
@@ -48,6 +48,12 @@ final class RolloutView: Sendable {
         print(state.withLock { $0.lines.lines(for: host, at: time.wall) })
       }
     case .happened: break
+    case .playbook(let found):
+      if format == .json {
+        emit(ViewEvent(event: "playbook", playbook: words.line(of: found)))
+      } else if !isLive {
+        Output.line("\(Words.clock(time.wall)) \(words.text(of: found))")
+      }
     case .wave(let name, let wave):
       if format == .json {
         emit(ViewEvent(event: "wave", wave: WaveNews(name: name, state: wave)))
@@ -154,6 +160,7 @@ struct ViewEvent: Encodable {
   var host: HostSnapshot?
   var wave: WaveNews?
   var hook: HookNews?
+  var playbook: PlaybookNewsLine?
   var state: RolloutState?
   var reason: String?
   var status: RolloutSnapshot?
@@ -184,4 +191,14 @@ struct HookNews: Encodable {
     state = Words.state(outcome)
     if case .failed(let why, _) = outcome { reason = why }
   }
+}
+
+/// What a playbook of the rollout does.
+struct PlaybookNewsLine: Encodable {
+  /// `prepare`, `before_wave` or `after_wave`.
+  var occasion: String
+  /// The wave's name, where it is run around one.
+  var wave: String?
+  var playbook: String?
+  var news: PlaybookEventLine
 }

@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Ports
+import RolloutModel
 import Testing
 
 @testable import Commands

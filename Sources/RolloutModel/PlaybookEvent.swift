@@ -1,5 +1,5 @@
 /// What happens in a run of a playbook. All texts are escaped for a terminal and bounded.
-public enum PlaybookEvent: Hashable, Sendable {
+public enum PlaybookEvent: Hashable, Sendable, Codable {
   /// The door of a host was chosen.
   case door(host: String, PlaybookDoorChoice)
   /// A play begins.
