@@ -41,6 +41,9 @@ public struct AgentSight: Sendable {
   /// What is not as it is to be; escaped for a terminal.
   public var problems: [String] = []
 
+  /// What will not be as it is to be before long; escaped for a terminal.
+  public var warnings: [String] = []
+
   /// Whether the agent is there and well, and can be asked.
   public var isHealthy: Bool { problems.isEmpty }
 }
@@ -58,6 +61,8 @@ public struct AgentVisit: Sendable {
 
   private static let callWithin = Duration.seconds(30)
   private static let lookWithin = Duration.seconds(5)
+  /// So long ahead a certificate's end is warned of, as `cert status` does where nothing else is said: 30 days in milliseconds.
+  private static let warning: Int64 = 30 * 86_400_000
 
   /// Visits through these doors, of which the first one that answers is believed.
   public init(
@@ -155,8 +160,13 @@ public struct AgentVisit: Sendable {
     } else {
       sight.problems.append("the host can't be asked through any door")
     }
-    if let certificate = sight.certificate, certificate.notAfter < time.wall {
-      sight.problems.append("its certificate has ended")
+    if let certificate = sight.certificate {
+      if certificate.notAfter < time.wall {
+        sight.problems.append("its certificate has ended")
+      } else if certificate.notAfter - time.wall <= Self.warning {
+        sight.warnings.append(
+          "the certificate that it serves ends soon: see `switchyard cert renew` and `cert push`")
+      }
     }
     sight.problems += sight.health.filter { !$0.ok }.map { "\($0.question): \($0.text ?? "no answer")" }
   }

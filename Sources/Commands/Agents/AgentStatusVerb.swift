@@ -54,6 +54,8 @@ struct AgentStatusRow: Encodable {
   var certificate: Certificate?
   var health: [AgentSight.HealthSight]
   var problems: [String]
+  /// What is well and won't be for long.
+  var warnings: [String]
 
   init(_ sight: AgentSight) {
     host = sight.host
@@ -72,6 +74,7 @@ struct AgentStatusRow: Encodable {
     }
     health = sight.health
     problems = sight.problems
+    warnings = sight.warnings
   }
 
   /// For people: the host's line, and one for each door.
@@ -84,7 +87,7 @@ struct AgentStatusRow: Encodable {
       parts.append(
         "certificate until \(Words.clock(certificate.not_after)) (\(Words.span(milliseconds: left)))")
     }
-    parts += problems
+    parts += problems + warnings
     let head = "\(escapedLine(host))  \(escapedLine(parts.joined(separator: "; ")))"
     return
       ([head]

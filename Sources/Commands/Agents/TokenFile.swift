@@ -20,6 +20,20 @@ enum TokenFile {
       unlink(path)
       throw CommandError.tool("--token-file \(shown) can't be written: \(String(cString: strerror(code)))")
     }
+    // Its name has to last as well: the registry will know no more of the token than its digest.
+    let slash = path.lastIndex(of: "/")
+    let folder = open(
+      slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? ".",
+      O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard folder >= 0 else {
+      throw CommandError.tool(
+        "the folder of --token-file \(shown) can't be opened: \(String(cString: strerror(errno)))")
+    }
+    defer { close(folder) }
+    guard fsync(folder) == 0 else {
+      throw CommandError.tool(
+        "the folder of --token-file \(shown) can't be written: \(String(cString: strerror(errno)))")
+    }
   }
 
   /// The token in a file. One that others may read is refused: they may know it.
