@@ -185,7 +185,10 @@ let package = Package(
       "SSHTransportTests", ["CLinux", "EventLoop", "HostProtocol", "Ports", "RolloutModel", "SSHTransport"],
       exclude: ["Programs"]),
     tests(
-      "JournalStoreTests", ["Controller", "JournalStore", "Ports", "RolloutModel", "RunLogs", grdb],
+      "JournalStoreTests",
+      [
+        "Controller", "HostSteps", "JournalStore", "Ports", "RolloutEngine", "RolloutModel", "RunLogs", grdb,
+      ],
       exclude: ["Golden"]),
     tests("RolloutEngineTests", ["ControllerMachine", "RolloutEngine", "RolloutModel"]),
     tests("SimulatorTests", ["HostProtocol", "HostSteps", "Ports", "RolloutModel", "Simulator"]),

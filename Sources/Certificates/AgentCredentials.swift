@@ -41,7 +41,7 @@ extension Authority {
   /// time is over.
   public func credentials(of name: String) throws(AuthorityError) -> AgentCredentials {
     let found = try credentials(of: [name])
-    guard let only = found.first else { throw .noCertificate(of: name) }
+    guard let only = found.first else { throw .noCertificate(of: escapedForTerminal(name)) }
     return try only.get()
   }
 
@@ -100,7 +100,7 @@ extension Authority {
     }
   }
 
-  private static func issued(
+  static func issued(
     _ name: CertificateName, _ record: CertificateRecord, in folder: OpenFolder
   ) throws(AuthorityError) -> (der: [UInt8], certificate: String, key: String) {
     let path = folder.path(of: "\(AuthorityFiles.issuedName)/\(name)")

@@ -19,25 +19,42 @@ extension Authority {
     }
   }
 
-  /// Issues certificates to those of these who have none that counts, by the hundred: of a hundred none leaves before all are signed.
-  /// The value is what was issued, and why no more was where something failed. Errors: nothing was issued.
+  /// Issues certificates to those of these who have none that counts, or whose files are not in `issued/NAME`: what was broken off
+  /// is gone on with. They are issued by the hundred, none of which leaves before all are signed. The value is what is in the
+  /// index since, and why no more is where something failed; then the last ones' files may be missing. Errors: nothing was
+  /// issued.
   public func issueMissing(
     _ requests: [CertificateRequest]
-  ) throws(AuthorityError) -> (issued: [IssuedCertificate], failure: AuthorityError?) {
+  ) throws(AuthorityError) -> (issued: [CertificateRecord], failure: AuthorityError?) {
     try change { work throws(AuthorityError) in
-      let now = work.now
-      let have = Set(work.index.records.filter { $0.state(at: now) == .valid }.map(\.name))
-      let missing = requests.filter { !have.contains($0.name) }
-      var issued: [IssuedCertificate] = []
+      var have: Set<CertificateName> = []
+      for record in work.index.newest where record.state(at: work.now) == .valid {
+        if try Self.hasFiles(record, in: work.files.folder) { have.insert(record.name) }
+      }
+      let missing = requests.filter { have.insert($0.name).inserted }
+      let before = work.index.records.count
+      var failure: AuthorityError?
       do throws(AuthorityError) {
         for start in stride(from: 0, to: missing.count, by: Self.atOnce) {
-          issued += try Self.issue(missing.dropFirst(start).prefix(Self.atOnce), to: nil, in: &work)
+          _ = try Self.issue(missing.dropFirst(start).prefix(Self.atOnce), to: nil, in: &work)
         }
-      } catch {
-        guard !issued.isEmpty else { throw error }
-        return (issued, error)
-      }
-      return (issued, nil)
+      } catch { failure = error }
+      let issued = Array(work.index.records.dropFirst(before))
+      if let failure, issued.isEmpty { throw failure }
+      return (issued, failure)
+    }
+  }
+
+  /// Whether a certificate's own files are where they were issued to. Errors: they are damaged, or can't be read.
+  private static func hasFiles(
+    _ record: CertificateRecord, in folder: OpenFolder
+  ) throws(AuthorityError) -> Bool {
+    do throws(AuthorityError) {
+      _ = try issued(record.name, record, in: folder)
+      return true
+    } catch {
+      guard error.kind == .refused else { throw error }
+      return false
     }
   }
 

@@ -285,11 +285,11 @@ public actor RolloutController {
 
   private func begin(_ run: HookRun, _ hosts: [Int]) {
     let work = HookWork(plan: plan, runner: world.hooks)
-    let reports = PlaybookReports(.hook(run), hosts: hosts, of: plan, log: world.log, time: world.time)
+    let scribe = PlaybookScribe(.hook(run), hosts: hosts, of: plan, log: world.log, time: world.time)
     hookTask = Task {
       let outcome = await work.run(run, hosts: hosts) { [weak self] event in
         if let words = event.words { await self?.noteHook(event.host.map { "\($0) \(words)" } ?? words) }
-        if let kept = reports.take(event) { await self?.record(kept) }
+        if let kept = scribe.take(event) { await self?.record(kept) }
       }
       hookTask = nil
       if fault == nil { happen(.hook(run, outcome)) }
@@ -334,7 +334,7 @@ public actor RolloutController {
     let (host, attempt) = (job.host, job.attempt)
     let log = logs[host]
     let source: RunLogSource = job.step.isWaiting ? .gate : .step
-    let reports = PlaybookReports(.prepare, hosts: [host], of: plan, log: world.log, time: world.time)
+    let scribe = PlaybookScribe(.prepare, hosts: [host], of: plan, log: world.log, time: world.time)
     let runner = StepRunner(
       plan: plan, releases: releases, session: session(host), known: job.known, prober: world.prober,
       preparer: preparer, time: world.time,
@@ -345,7 +345,7 @@ public actor RolloutController {
       },
       tellPlaybook: { [weak self] event in
         if let words = event.words { await self?.note(host, attempt, "prepare \(words)") }
-        if let kept = reports.take(event) { await self?.record(kept) }
+        if let kept = scribe.take(event) { await self?.record(kept) }
       },
       unitLines: { log.unit($0) })
     let task = Task {

@@ -15,6 +15,12 @@ public struct ControllerMachine<Engine: Decider>: Sendable {
     case commitFailed(String)
   }
 
+  /// What the next commit has.
+  private enum Queued: Sendable {
+    case event(StampedEvent)
+    case news(PlaybookNews)
+  }
+
   /// What the driver is to do, in order.
   public enum Action: Sendable {
     /// Append these entries in one durable commit, then say so.
@@ -27,7 +33,7 @@ public struct ControllerMachine<Engine: Decider>: Sendable {
 
   /// The machine that decides. Ahead of the journal while a commit is under way.
   public private(set) var engine: Engine
-  private var queue: [Input] = []
+  private var queue: [Queued] = []
   private var waiting: [RolloutEffect] = []
   private var isCommitting = false
   private var isStopped = false
@@ -45,9 +51,8 @@ public struct ControllerMachine<Engine: Decider>: Sendable {
   public mutating func handle(_ input: Input) -> [Action] {
     guard !isStopped else { return [] }
     switch input {
-    case .event, .news:
-      queue.append(input)
-      return isCommitting ? [] : [beginCommit()]
+    case .event(let event): return add(.event(event))
+    case .news(let news): return add(.news(news))
     case .committed:
       isCommitting = false
       let effects = waiting
@@ -62,18 +67,21 @@ public struct ControllerMachine<Engine: Decider>: Sendable {
     }
   }
 
+  private mutating func add(_ queued: Queued) -> [Action] {
+    queue.append(queued)
+    return isCommitting ? [] : [beginCommit()]
+  }
+
   private mutating func beginCommit() -> Action {
     var entries: [JournalEntry] = []
-    for input in queue {
-      switch input {
+    for queued in queue {
+      switch queued {
       case .event(let event):
         entries.append(.event(event))
         let effects = engine.handle(event)
         entries += effects.map(JournalEntry.intent)
         waiting += effects
       case .news(let news): entries.append(.playbook(news))
-      // They end a commit, and are never queued.
-      case .committed, .commitFailed: continue
       }
     }
     queue = []

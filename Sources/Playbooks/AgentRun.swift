@@ -82,7 +82,8 @@ struct AgentRun: Sendable {
       switch try await answer() {
       case .ready: return hasSent
       case .failed(let failure):
-        throw Unfit(why: failure.hint.isEmpty ? failure.message : "\(failure.message); \(failure.hint)")
+        let words = failure.hint.isEmpty ? failure.message : "\(failure.message); \(failure.hint)"
+        throw Unfit(why: escapedForTerminal(words, limit: 1000))
       case .send:
         guard !hasSent else { throw Unfit(why: "the host asks for the project again and again") }
         hasSent = true

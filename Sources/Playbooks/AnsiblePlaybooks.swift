@@ -80,10 +80,18 @@ public struct AnsiblePlaybooks: PlaybookRunner {
     let run = PreparedRun(
       job: job, tools: tools, folder: folder, surroundings: surroundings, project: project,
       variables: try await HostVariables.read(job, tools, surroundings),
-      isSecret: job.vaultPassword != nil || job.variables.values.contains { $0.holdsVault })
+      isSecret: try await opensVaults(job, project))
     // What was frozen was checked when that was done.
     if job.digest == nil { try await run.check() }
     return run
+  }
+
+  /// Whether what tasks say may come out of a vault. Ansible takes passwords of vaults from more places than our own option.
+  private func opensVaults(_ job: PlaybookJob, _ project: ProjectSnapshot) async throws(PlaybookError) -> Bool
+  {
+    if job.vaultPassword != nil || job.variables.values.contains(where: \.holdsVault) { return true }
+    let environment = environment
+    return await Blocking.run { VaultSettings.areMade(in: environment, folder: project.path) }
   }
 
   private static func validate(_ job: PlaybookJob) throws(PlaybookError) {
@@ -112,15 +120,20 @@ public struct AnsiblePlaybooks: PlaybookRunner {
       isLate = error is Late
     }
     let reports = await gathered.reports
+    var hosts: [PlaybookHostReport] = []
+    for host in run.job.hosts {
+      if let report = reports[host.name] {
+        hosts.append(report)
+        continue
+      }
+      let report = Self.lost(
+        host, PlaybookDoorChoice(.ssh, why: "none was chosen yet"),
+        "the run was ended before this host's turn")
+      await tell(.ended(report))
+      hosts.append(report)
+    }
     var report = PlaybookReport(
-      playbook: run.job.playbook, digest: run.project.digest.hex,
-      hosts: run.job.hosts.map { host in
-        reports[host.name]
-          ?? PlaybookHostReport(
-            host: host.name, outcome: .lost, counts: PlaybookCounts(),
-            door: PlaybookDoorChoice(.ssh, why: "none was chosen yet"), failedTask: "",
-            reason: "the run was ended before this host's turn")
-      })
+      playbook: run.job.playbook, digest: run.project.digest.hex, hosts: hosts)
     report.isLate = isLate
     return report
   }
@@ -136,6 +149,7 @@ public struct AnsiblePlaybooks: PlaybookRunner {
       reports = try await SSHRun(run: run, hosts: overSSH, tell: tell).carryOut()
     } catch {
       reports = overSSH.map { Self.lost($0.host, $0.door, error.description) }
+      for report in reports { await tell(.ended(report)) }
     }
     await gathered.add(reports)
   }

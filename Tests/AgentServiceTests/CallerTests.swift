@@ -50,23 +50,24 @@ struct CallerTests {
   }
 
   @Test(
-    "Only an agent that knows no commands has surely run none: all else may have come from behind one that was run"
-  )
-  func whoRefused() throws {
-    func kind(_ status: HTTPResponseStatus, _ words: String) -> DoorError.Kind? {
+    "Only an agent that says in its own words that it knows no commands has surely run none",
+    arguments: [404, 405, 400, 500, 502, 504])
+  func whoRefused(code: Int) {
+    let status = HTTPResponseStatus(statusCode: code)
+    func kind(_ words: String) -> DoorError.Kind? {
       do throws(DoorError) {
         _ = try RPCAgentCaller.refusal(status, words, "h1")
         return nil
       } catch { return error.kind }
     }
-    #expect(kind(.notFound, "not found") == .unusable && kind(.methodNotAllowed, "") == .unusable)
-    for status in [HTTPResponseStatus.internalServerError, .badGateway, .gatewayTimeout, .badRequest] {
-      #expect(kind(status, "<html>") == .lost)
+    for own in ["not_found", "method_not_allowed"] {
+      #expect(kind(#"{"error":{"code":"\#(own)","message":"m"}}"#) == .unusable)
     }
-    let own = #"{"error":{"code":"not_listed","message":"m"}}"#
     #expect(
-      try RPCAgentCaller.refusal(.notFound, own, "h1")
-        == .refused(code: "not_listed", message: "m", hint: ""))
+      kind(#"{"error":{"code":"command_not_allowed","message":"m"}}"#) == nil, "it was refused, and is told")
+    for words in ["", "<html>", "not found", #"{"stream":"stdout","data":"a"}"#] {
+      #expect(kind(words) == .lost)
+    }
   }
 
   @Test("A line without an end is not gathered for ever")

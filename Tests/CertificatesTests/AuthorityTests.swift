@@ -110,12 +110,18 @@ struct AuthorityTests {
       let names = (0..<120).map { "n\($0)" }
       let requests = try (["a", "b"] + names).map { try CertificateRequest(name: $0, role: .agent) }
       let (issued, failure) = try authority.issueMissing(requests)
-      #expect(failure == nil && issued.map(\.record.name.text) == ["b"] + names)
+      #expect(failure == nil && issued.map(\.name.text) == ["b"] + names)
       #expect(try authority.issueMissing(requests).issued.isEmpty, "they have one now")
       let found = try authority.credentials(of: ["n7", "nobody", "b"])
-      #expect(try found[0].get().record == issued[8].record)
+      #expect(try found[0].get().record == issued[8])
       #expect(throws: AuthorityError.self) { try found[1].get() }
-      #expect(try found[2].get().record == issued[0].record)
+      #expect(try found[2].get().record == issued[0])
+      // What a hundred's issue left behind when it was broken off: records without files, or with one of them.
+      for (name, files) in [("n3", ["n3.key", "n3.pem"]), ("n4", ["n4.pem"])] {
+        for file in files { #expect(unlink("\(authority.directory)/issued/\(name)/\(file)") == 0) }
+      }
+      #expect(try authority.issueMissing(requests + requests).issued.map(\.name.text) == ["n3", "n4"])
+      #expect(try authority.credentials(of: names).allSatisfy { (try? $0.get()) != nil })
     }
   }
 

@@ -31,10 +31,12 @@ struct PlaybookNewsTests {
   @Test("However much a host does, so much is kept of it, and its end besides")
   func bound() {
     var kept = KeptPlaybookEvents()
-    let most = KeptPlaybookEvents.mostResults
+    let most = KeptPlaybookEvents.most
     let results = (0..<most * 3).compactMap { kept.kept(result(.changed, "\($0)")) }
     #expect(results == (0..<most).map { result(.changed, "\($0)") })
-    #expect(kept.kept(result(.failed, on: "h2")) != nil, "each host has its own bound")
+    #expect(kept.kept(result(.changed, on: "h2")) != nil, "each host has its own bound")
+    let failures = (0..<most * 3).compactMap { kept.kept(result(.ignored, "\($0)")) }
+    #expect(failures.count == most, "what failed is kept besides what changed")
     var end = PlaybookHostReport(
       host: "h1", outcome: .changed, counts: PlaybookCounts(), door: PlaybookDoorChoice(.ssh, why: ""),
       failedTask: "", reason: "")
@@ -59,10 +61,10 @@ struct PlaybookNewsTests {
     let names = plan.hosts.map(\.name)
     let lines = Lines()
     let run = HookRun(.beforeWave, wave: 0, number: 1)
-    let reports = PlaybookReports(.hook(run), hosts: [1, 9], of: plan, log: lines, time: Still())
-    #expect(reports.take(result(.changed, on: names[1]))?.host == 1)
-    #expect(reports.take(result(.failed, on: "localhost"))?.host == nil)
-    #expect(reports.take(.task(PlaybookTask(name: "Write", play: "p"), host: nil)) == nil)
+    let scribe = PlaybookScribe(.hook(run), hosts: [1, 9], of: plan, log: lines, time: Still())
+    #expect(scribe.take(result(.changed, on: names[1]))?.host == 1)
+    #expect(scribe.take(result(.failed, on: "localhost"))?.host == nil)
+    #expect(scribe.take(.task(PlaybookTask(name: "Write", play: "p"), host: nil)) == nil)
     let told = lines.all.withLock { $0 }
     #expect(told.map(\.host) == [names[1], "localhost", nil] && told.allSatisfy { $0.source == .playbook })
     #expect(

@@ -127,3 +127,31 @@ struct VariableTests {
     return try Variables.file(path)
   }
 }
+
+@Suite("Passwords of vaults that Ansible finds by itself")
+struct VaultSettingsTests {
+  @Test(
+    "A configuration file makes them where it names a file or identities",
+    arguments: [
+      ("[defaults]\nvault_password_file = ~/.vault\n", true), ("vault_identity_list=dev@x", true),
+      ("  Vault_Password_File: x", true), ("# vault_password_file = x", false),
+      ("vault_password_file =", false),
+      ("forks = 5\n; vault_identity_list = a\n", false), ("", false),
+    ])
+  func files(text: String, isMade: Bool) { #expect(VaultSettings.isMade(in: text) == isMade) }
+
+  @Test("They are looked for in the environment, beside the playbook, and where the environment says")
+  func places() throws {
+    let folder = FileManager.default.temporaryDirectory.path + "/switchyard-vault-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }  // What is left is in /tmp.
+    #expect(!VaultSettings.areMade(in: ["HOME": folder], folder: folder))
+    #expect(VaultSettings.areMade(in: ["ANSIBLE_VAULT_PASSWORD_FILE": "x"], folder: folder))
+    #expect(VaultSettings.areMade(in: ["ANSIBLE_VAULT_IDENTITY_LIST": "a@b"], folder: folder))
+    #expect(!VaultSettings.areMade(in: ["ANSIBLE_VAULT_PASSWORD_FILE": ""], folder: folder))
+    try "vault_password_file = x".write(toFile: folder + "/ansible.cfg", atomically: false, encoding: .utf8)
+    #expect(VaultSettings.areMade(in: [:], folder: folder))
+    #expect(VaultSettings.areMade(in: ["ANSIBLE_CONFIG": folder], folder: "/nonexistent"))
+    #expect(VaultSettings.areMade(in: ["ANSIBLE_CONFIG": folder + "/ansible.cfg"], folder: "/nonexistent"))
+  }
+}

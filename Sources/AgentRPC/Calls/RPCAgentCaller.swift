@@ -118,22 +118,29 @@ struct RPCAgentCaller: AgentCaller {
 
   func way(to host: Host) async -> String { "RPC, the agent at \(client.place(host.address))" }
 
+  /// What an agent of ours says of a path that it does not have.
+  private static let unknownPath = ["not_found", "method_not_allowed"]
+
   /// An answer that is an error.
   static func refusal(
     _ status: HTTPResponseStatus, _ words: String, _ place: String
   ) throws(DoorError) -> AgentCommandEnd {
-    do throws(CommandLines.Garbled) {
-      if case .end(let end) = try CommandLines.read(Array(words.utf8)) { return end }
-    } catch {
+    do {
+      switch try CommandLines.read(Array(words.utf8)) {
+      case .end(.refused(let code, let message, _)) where unknownPath.contains(code):
+        throw DoorError(
+          .unusable, "\(place): the agent knows no commands: \(escapedForTerminal(message))",
+          hint: "upgrade it")
+      case .end(let end): return end
+      case .output: break
+      }
+    } catch let error as DoorError { throw error } catch {
       // Told below, with the words themselves.
     }
-    let said = "\(status.code) \(escapedForTerminal(words))"
-    // It knows no commands. Whatever else is said in another's words may come from behind a command that was run.
-    guard status == .notFound || status == .methodNotAllowed else {
-      throw DoorError(
-        .lost, "\(place): whether the command was run is not known: \(said)",
-        hint: "something between here and the agent may have answered; see what the command has done")
-    }
-    throw DoorError(.unusable, "\(place): the agent can't run commands: \(said)")
+    // Others' words may come from behind a command that was run.
+    throw DoorError(
+      .lost,
+      "\(place): whether the command was run is not known: \(status.code) \(escapedForTerminal(words))",
+      hint: "something between here and the agent may have answered; see what the command has done")
   }
 }

@@ -53,7 +53,7 @@ struct AgentInstallation: Sendable {
         return try authority.issueMissing(requests)
       }
     }
-    let names = made.map(\.record.name.text).joined(separator: ", ")
+    let names = made.map(\.name.text).joined(separator: ", ")
     if let failure { throw CommandError.tool("\(failure); certificates were issued to \(names)") }
     if !made.isEmpty { say("issued certificates to \(names)") }
   }

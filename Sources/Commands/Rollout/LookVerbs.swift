@@ -91,11 +91,12 @@ struct WatchVerb: AsyncParsableCommand {
     let found = try await rollouts.find(rollout.id)
     let view = RolloutView.make(output.output)
     // A picture that can not be read now is drawn the next time; the loop below tells the error.
-    view.follow { try? await Look.snapshot(rollouts, found.id) }
+    let follower = RolloutFollower(rollouts, found.id)
+    view.follow { try? await Look.snapshot(rollouts, follower) }
     while true {
       // Asked before the journal is read, so that nothing that came before the end is missed.
       let isDriven = try rollouts.holder(found.id) != nil
-      let snapshot = try await Look.snapshot(rollouts, found.id)
+      let snapshot = try await Look.snapshot(rollouts, follower)
       view.take(snapshot)
       if snapshot.state.isEnd || !isDriven {
         await view.end(with: snapshot)
@@ -188,7 +189,13 @@ enum Look {
 
   /// The rollout as its journal says; where it should be running and nobody drives it, the reason says so.
   static func snapshot(_ rollouts: Rollouts, _ id: String) async throws -> RolloutSnapshot {
-    var snapshot = try await rollouts.replay(id).engine.snapshot()
+    try await snapshot(rollouts, RolloutFollower(rollouts, id))
+  }
+
+  /// The same for whoever looks again and again.
+  static func snapshot(_ rollouts: Rollouts, _ follower: RolloutFollower) async throws -> RolloutSnapshot {
+    var snapshot = try await follower.advance().snapshot()
+    let id = snapshot.id
     if !snapshot.state.isEnd, snapshot.state == .running || snapshot.state == .rollingBack,
       try rollouts.holder(id) == nil
     {

@@ -41,10 +41,12 @@ struct OrderSender {
 
   /// Waits until the controller that is at work has brought the rollout to rest.
   func wait(_ id: String) async throws -> RolloutState {
+    let follower = RolloutFollower(rollouts, id)
     while true {
-      if try rollouts.holder(id) == nil { return try await rollouts.replay(id).engine.state }
-      let state = try await rollouts.replay(id).engine.state
-      if state.isEnd { return state }
+      // Asked before the journal is read, so that nothing that came before the end is missed.
+      let isDriven = try rollouts.holder(id) != nil
+      let state = try await follower.advance().state
+      if state.isEnd || !isDriven { return state }
       try await SystemTimekeeper().sleep(Span(milliseconds: 200))
     }
   }

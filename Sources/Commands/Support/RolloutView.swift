@@ -18,6 +18,8 @@ final class RolloutView: Sendable {
   private let state: Mutex<State>
   private let isSilent: Bool
   private let time = SystemTimekeeper()
+  /// The controller tells in the middle of its work, which must not wait for a reader.
+  private let out = PatientOutput()
 
   private init(format: OutputFormat, style: OutputStyle, isSilent: Bool = false) {
     self.format = format
@@ -50,15 +52,15 @@ final class RolloutView: Sendable {
     case .happened: break
     case .playbook(let found):
       if format == .json {
-        emit(ViewEvent(event: "playbook", playbook: words.line(of: found)))
+        emit(ViewEvent(event: "playbook", playbook: words.line(of: found)), mayBeLeftOut: true)
       } else if !isLive {
-        Output.line("\(Words.clock(time.wall)) \(words.text(of: found))")
+        print(["\(Words.clock(time.wall)) \(words.text(of: found))"], mayBeLeftOut: true)
       }
     case .wave(let name, let wave):
       if format == .json {
         emit(ViewEvent(event: "wave", wave: WaveNews(name: name, state: wave)))
       } else if !isLive, let line = state.withLock({ $0.lines.line(for: wave, of: name, at: time.wall) }) {
-        Output.line(line)
+        print([line])
       }
     case .hook(let wave, let hook, let outcome):
       if format == .json {
@@ -72,7 +74,7 @@ final class RolloutView: Sendable {
       } else if !isLive,
         let line = state.withLock({ $0.lines.line(for: rollout, reason: reason, at: time.wall) })
       {
-        Output.line(line)
+        print([line])
       }
     }
   }
@@ -100,7 +102,8 @@ final class RolloutView: Sendable {
     guard isLive else { return }
     let follower = Task { [weak self] in
       while !Task.isCancelled {
-        if let picture = await snapshot() { self?.draw(picture) }
+        // A terminal that is stopped gets no pictures that it has not asked for.
+        if self?.out.isIdle == true, let picture = await snapshot() { self?.draw(picture) }
         do { try await SystemTimekeeper().sleep(Span(milliseconds: 150)) } catch { return }
       }
     }
@@ -111,9 +114,9 @@ final class RolloutView: Sendable {
   func tell(_ text: String) {
     if isLive {
       let size = TerminalSize.of(descriptor: STDOUT_FILENO)
-      Output.write(state.withLock { $0.screen.clear(size: size) }, to: STDOUT_FILENO)
+      state.withLock { out.write($0.screen.clear(size: size)) }
     }
-    Output.error(text)
+    out.write(Output.escaped(text) + "\n", to: STDERR_FILENO)
   }
 
   /// Leaves the terminal as it was, also in a hurry.
@@ -130,26 +133,35 @@ final class RolloutView: Sendable {
       emit(ViewEvent(event: "end", state: snapshot.state, reason: snapshot.reason, status: snapshot))
     } else if isLive {
       draw(snapshot)
-      Output.write(state.withLock { $0.screen.finish() }, to: STDOUT_FILENO)
+      state.withLock { out.write($0.screen.finish()) }
     } else {
       take(snapshot)
+    }
+    await out.drained()
+    let leftOut = out.leftOut
+    if leftOut > 0 {
+      Output.error(
+        "\(Words.count(leftOut, "line")) of playbooks were left out here, as nobody read them in time; `switchyard rollout logs \(snapshot.id)` has them"
+      )
     }
   }
 
   private func draw(_ snapshot: RolloutSnapshot) {
     let size = TerminalSize.of(descriptor: STDOUT_FILENO)
     let lines = LiveView(snapshot: snapshot, now: time.wall, size: size, symbols: Symbols(style)).lines()
-    Output.write(state.withLock { $0.screen.draw(lines, size: size) }, to: STDOUT_FILENO)
+    state.withLock { out.write($0.screen.draw(lines, size: size)) }
   }
 
-  private func print(_ lines: [String]) {
-    for line in lines { Output.line(line) }
+  private func print(_ lines: [String], mayBeLeftOut: Bool = false) {
+    for line in lines { out.write(Output.escaped(line) + "\n", mayBeLeftOut: mayBeLeftOut) }
   }
 
-  private func emit(_ event: ViewEvent) {
+  private func emit(_ event: ViewEvent, mayBeLeftOut: Bool = false) {
     guard !isSilent else { return }
-    do { try Output.json(event, pretty: false) } catch {
-      Output.error("an event could not be encoded: \(error)")
+    do {
+      out.write(try Output.jsonText(event, pretty: false), mayBeLeftOut: mayBeLeftOut)
+    } catch {
+      out.write("an event could not be encoded: \(error)\n", to: STDERR_FILENO)
     }
   }
 }

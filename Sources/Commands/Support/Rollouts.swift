@@ -77,30 +77,9 @@ struct Rollouts {
 
   /// The rollout's engine as its journal left it, and whether it has started.
   func replay(_ id: String) async throws -> (engine: RolloutEngine, hasStarted: Bool) {
-    var replay: JournalReplay<RolloutEngine>?
-    var after: Int64 = 0
-    var count = 0
-    while true {
-      let records = try await store.records(of: id, after: after, limit: 2000)
-      guard let last = records.last else { break }
-      after = last.sequence
-      count += records.count
-      for record in records {
-        if replay == nil {
-          guard case .plan(let plan) = record.entry else {
-            throw CommandError.tool(
-              "record \(record.sequence) of rollout \(id) is not its plan; the journal is damaged")
-          }
-          replay = JournalReplay(engine: RolloutEngine(plan: plan))
-        } else {
-          do { try replay?.take(record) } catch {
-            throw CommandError.tool("the journal of rollout \(id) can't be replayed: \(error)")
-          }
-        }
-      }
-    }
-    guard let replay else { throw CommandError.tool("rollout \(id) has no records") }
-    return (replay.engine, count > 1)
+    let follower = RolloutFollower(self, id)
+    let engine = try await follower.advance()
+    return (engine, await follower.hasStarted)
   }
 
   /// Where the controller of a rollout listens.

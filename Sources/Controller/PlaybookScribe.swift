@@ -3,9 +3,9 @@ import RolloutModel
 import Synchronization
 
 /// What one run of a rollout's playbook does, on its way to the run's log and to the journal.
-final class PlaybookReports: Sendable {
-  /// Whom the run concerns.
-  let occasion: PlaybookNews.Occasion
+final class PlaybookScribe: Sendable {
+  /// Why it is run.
+  private let occasion: PlaybookNews.Occasion
   private let places: [String: Int]
   private let log: any RunLog
   private let time: any Timekeeper
@@ -44,13 +44,14 @@ extension PlaybookNews.Occasion {
   }
 }
 
-/// What the journal keeps of a playbook's run: the door to each host, tasks that changed something or failed, and each host's end.
-/// Those are bounded by the number of hosts, however long the playbook is; each host's end counts all tasks.
+/// What the journal keeps of one run of a playbook: the door to each host, tasks that changed something or failed, and each host's
+/// end. Those are bounded by the number of hosts, however long the playbook is; each host's end counts all tasks.
 struct KeptPlaybookEvents: Sendable {
-  /// Results that are kept of a host. More than most playbooks have tasks.
-  static let mostResults = 100
+  /// Changes that are kept of a host, and failures besides. More than most playbooks have tasks.
+  static let most = 100
 
-  private var results: [String: Int] = [:]
+  private var changes: [String: Int] = [:]
+  private var failures: [String: Int] = [:]
 
   /// The event as it is kept; nil where it is not.
   mutating func kept(_ event: PlaybookEvent) -> PlaybookEvent? {
@@ -60,14 +61,19 @@ struct KeptPlaybookEvents: Sendable {
     case .result(let result):
       switch result.outcome {
       case .ok, .skipped: return nil
-      case .changed, .failed, .unreachable, .ignored:
-        results[result.host, default: 0] += 1
-        return results[result.host, default: 0] <= Self.mostResults ? event : nil
+      case .changed: return Self.counts(result.host, in: &changes) ? event : nil
+      case .failed, .unreachable, .ignored: return Self.counts(result.host, in: &failures) ? event : nil
       }
     case .ended(var report):
       // For whoever has asked for it: what it is is not known here, and it may be long.
       report.told = [:]
       return .ended(report)
     }
+  }
+
+  private static func counts(_ host: String, in numbers: inout [String: Int]) -> Bool {
+    let number = numbers[host, default: 0]
+    numbers[host] = min(number + 1, most)
+    return number < most
   }
 }
