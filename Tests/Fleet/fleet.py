@@ -152,7 +152,7 @@ def sweep() -> list[registry.Entry]:
     return orphans
 
 
-class Interrupted(BaseException):
+class Interrupted(KeyboardInterrupt):
     """SIGINT, SIGTERM or SIGHUP came; carries the signal's number."""
 
 

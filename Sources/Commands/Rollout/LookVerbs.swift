@@ -90,12 +90,23 @@ struct WatchVerb: AsyncParsableCommand {
     let rollouts = try Rollouts.read(rollout.state)
     let found = try await rollouts.find(rollout.id)
     let view = RolloutView.make(output.output)
+    do { try await follow(found.id, rollouts, view, until: deadline) } catch {
+      await view.settle()
+      view.leave()
+      throw error
+    }
+  }
+
+  private func follow(
+    _ id: String, _ rollouts: Rollouts, _ view: RolloutView, until deadline: Moment?
+  ) async throws {
+    let time = SystemTimekeeper()
     // A picture that can not be read now is drawn the next time; the loop below tells the error.
-    let follower = RolloutFollower(rollouts, found.id)
+    let follower = RolloutFollower(rollouts, id)
     view.follow { try? await Look.snapshot(rollouts, follower) }
     while true {
       // Asked before the journal is read, so that nothing that came before the end is missed.
-      let isDriven = try rollouts.holder(found.id) != nil
+      let isDriven = try rollouts.holder(id) != nil
       let snapshot = try await Look.snapshot(rollouts, follower)
       view.take(snapshot)
       if snapshot.state.isEnd || !isDriven {
@@ -103,9 +114,8 @@ struct WatchVerb: AsyncParsableCommand {
         throw ExitCode(snapshot.state.exitCode)
       }
       if let deadline, time.now >= deadline {
-        view.leave()
         throw CommandError(
-          code: CommandError.timedOut, description: "rollout \(found.id) is still \(snapshot.state.rawValue)")
+          code: CommandError.timedOut, description: "rollout \(id) is still \(snapshot.state.rawValue)")
       }
       try await time.sleep(Span(milliseconds: 300))
     }

@@ -124,11 +124,21 @@ final class RolloutView: Sendable {
     if isLive { Output.write(LiveScreen.restoring, to: STDOUT_FILENO) }
   }
 
-  /// The last picture.
-  func end(with snapshot: RolloutSnapshot) async {
+  /// Draws no more, and waits until all that was said is written.
+  func settle() async {
+    await stopFollowing()
+    await out.drained()
+  }
+
+  private func stopFollowing() async {
     let follower = state.withLock { $0.follower }
     follower?.cancel()
     await follower?.value
+  }
+
+  /// The last picture.
+  func end(with snapshot: RolloutSnapshot) async {
+    await stopFollowing()
     if format == .json {
       emit(ViewEvent(event: "end", state: snapshot.state, reason: snapshot.reason, status: snapshot))
     } else if isLive {
