@@ -1,6 +1,6 @@
 # make setup build on a fresh Debian 12 with a Swift toolchain leaves the programs in .build/release/.
 
-.PHONY: setup build package test demo bench simulate endurance lint format clean
+.PHONY: setup build package test acceptance demo bench simulate endurance lint format clean
 
 setup:
 	scripts/setup
@@ -17,9 +17,15 @@ test: setup lint
 	.build/release/simulate --seeds 2000
 	.build/release/simulate --seeds 1000 --all-bugs
 	.build/release/simulate --seeds 50 --crash-points
+	python3 Benchmarks/agent.py --check
 	python3 Tests/Fleet/run_tests.py --matrix docs/fault-matrix.md
 
-# The agent's Debian package, in .build/.
+# What takes too long for each change: all tests over the RPC door, and the agent from nothing on ten hosts at once.
+acceptance: test
+	python3 Tests/Fleet/run_tests.py --door rpc
+	SWITCHYARD_FROM_NOTHING=10 python3 Tests/Fleet/run_tests.py test_ten_hosts
+
+# The agent's Debian package, and its archive for rollouts, in .build/.
 package: setup build
 	python3 packaging/package.py --out .build
 

@@ -2,7 +2,7 @@
 """What the agent takes: memory when idle, time from its execution until it serves, and calls a second on one core.
 
 Measures the release program on this machine, with certificates and a configuration made for it. The agent is bound to one core, its
-clients to another.
+clients to another. With --check only what takes little time is measured, and the exit is 1 where the agent takes more than it may.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import socket
 import ssl
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = Path(os.environ.get("SWITCHYARD_BIN", ROOT / ".build/release"))
 AGENT_CORE, CLIENT_CORE = 0, 1
+# What the agent may take: megabytes when idle, milliseconds until it serves, calls a second on one core without an error.
+MOST_MEMORY, MOST_READY, RATE = 30.0, 50.0, 500.0
 
 
 @dataclass(frozen=True)
@@ -124,11 +127,24 @@ def load(place: Place, rate: float, clients: int, seconds: float, anew: bool = F
             "ms": {"median": round(statistics.median(times) * 1000, 2), "p99": round(times[int(len(times) * 0.99)] * 1000, 2)}}
 
 
-def main() -> None:
+def exceeded(report: dict[str, Any], rate: float) -> list[str]:
+    """What the agent takes beyond what it may, in words."""
+    faults = []
+    if report["idle_mb"]["Pss"] > MOST_MEMORY:
+        faults.append(f"idle it has {report['idle_mb']['Pss']} MB, above {MOST_MEMORY:g}")
+    if report["ready_ms"]["median"] > MOST_READY:
+        faults.append(f"it serves after {report['ready_ms']['median']} ms, above {MOST_READY:g}")
+    if report["load"]["errors"] or report["load"]["calls_per_second"] < rate * 0.95:
+        faults.append(f"of {rate:g} calls a second: {report['load']}")
+    return faults
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20, help="how long each load goes on")
     parser.add_argument("--starts", type=int, default=20)
-    parser.add_argument("--rate", type=float, default=500)
+    parser.add_argument("--rate", type=float, default=RATE)
+    parser.add_argument("--check", action="store_true", help="measure less, and compare with what the agent may take")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="switchyard-bench-") as folder:
         place = Place.make(Path(folder))
@@ -140,12 +156,17 @@ def main() -> None:
         with place.agent() as (process, _):
             time.sleep(5)
             report["idle_mb"] = memory(process.pid)
-            report["load"] = load(place, options.rate, 4, options.seconds)
+            report["load"] = load(place, options.rate, 4, 5 if options.check else options.seconds)
+            if options.check:
+                faults = exceeded(report, options.rate)
+                print("\n".join(faults or [json.dumps(report)]))
+                return 1 if faults else 0
             report["new_connections"] = load(place, options.rate / 5, 4, options.seconds, anew=True)
             time.sleep(45)
             report["idle_mb_after_load"] = memory(process.pid)
     print(json.dumps(report, indent=2))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

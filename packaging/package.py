@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""Make the agent's Debian package from the release programs."""
+"""Make the agent's Debian package, and its archive for rollouts, from the release programs."""
 
 from __future__ import annotations
 
 import argparse
 import gzip
 import hashlib
+import io
 import os
 import re
 import shutil
 import subprocess
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -160,6 +162,20 @@ def make(programs: Path, out: Path, version: str) -> Path:
     return package
 
 
+def archive(programs: Path, out: Path, version: str) -> Path:
+    """A release of the agent, as `agent install --archive` and rollouts take it; the same programs make the same bytes."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        for name, kind, mode, text in (("bin", tarfile.DIRTYPE, 0o755, b""),
+                                       ("bin/switchyard-agent", tarfile.REGTYPE, 0o755, (programs / "switchyard-agent").read_bytes())):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.mode, entry.size = kind, mode, len(text)
+            tar.addfile(entry, io.BytesIO(text))
+    path = out / f"switchyard-agent-{version}.tar.gz"
+    path.write_bytes(compressed(content.getvalue()))
+    return path
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--programs", type=Path, default=ROOT / ".build/release", help="where the release programs are")
@@ -171,6 +187,7 @@ def main() -> None:
         if not (options.programs / name).exists():
             raise SystemExit(f"package: {options.programs / name} is not there: make build")
     print(make(options.programs, options.out, options.version))
+    print(archive(options.programs, options.out, options.version))
 
 
 if __name__ == "__main__":

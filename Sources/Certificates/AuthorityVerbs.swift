@@ -27,11 +27,18 @@ extension Authority {
     _ requests: [CertificateRequest]
   ) throws(AuthorityError) -> (issued: [CertificateRecord], failure: AuthorityError?) {
     try change { work throws(AuthorityError) in
-      var have: Set<CertificateName> = []
-      for record in work.index.newest where record.state(at: work.now) == .valid {
-        if try Self.hasFiles(record, in: work.files.folder) { have.insert(record.name) }
+      let newest = Dictionary(
+        work.index.newest.map { ($0.name, $0) }, uniquingKeysWith: { _, last in last })
+      var seen: Set<CertificateName> = []
+      var missing: [CertificateRequest] = []
+      for request in requests where seen.insert(request.name).inserted {
+        if let record = newest[request.name], record.state(at: work.now) == .valid {
+          // One for another use is not taken from its owner: whoever wants to use it here is told.
+          if record.role != request.role { continue }
+          if try Self.hasFiles(record, in: work.files.folder) { continue }
+        }
+        missing.append(request)
       }
-      let missing = requests.filter { have.insert($0.name).inserted }
       let before = work.index.records.count
       var failure: AuthorityError?
       do throws(AuthorityError) {
@@ -49,6 +56,9 @@ extension Authority {
   private static func hasFiles(
     _ record: CertificateRecord, in folder: OpenFolder
   ) throws(AuthorityError) -> Bool {
+    guard folder.has("\(AuthorityFiles.issuedName)/\(record.name)/\(record.name.certificateFile)") else {
+      return false
+    }
     do throws(AuthorityError) {
       _ = try issued(record.name, record, in: folder)
       return true

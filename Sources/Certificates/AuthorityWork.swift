@@ -62,8 +62,10 @@ struct AuthorityWork {
   /// Lets prepared certificates go. All of them are in the index, durably, before the first one has its name: what is out can
   /// be revoked.
   mutating func issue(_ prepared: [Prepared]) throws(AuthorityError) {
-    index.records += prepared.map(\.issued.record)
-    try stageIndex().place()
+    var longer = index
+    longer.records += prepared.map(\.issued.record)
+    try stage(longer).place()
+    index = longer
     try files.folder.sync()
     for certificate in prepared {
       for file in certificate.files { try file.place() }
@@ -84,13 +86,13 @@ struct AuthorityWork {
     } catch { throw .unsignable("the revocation list", error) }
     let file = try StagedFile(
       PEM.text(PEM.revocationList, list), as: AuthorityFiles.listName, isSecret: false, in: files.folder)
-    try stageIndex().place()
+    try stage(index).place()
     try files.folder.sync()
     try file.place()
     try files.folder.sync()
   }
 
-  private func stageIndex() throws(AuthorityError) -> StagedFile {
+  private func stage(_ index: AuthorityIndex) throws(AuthorityError) -> StagedFile {
     try StagedFile(index.bytes(), as: AuthorityFiles.indexName, isSecret: true, in: files.folder)
   }
 

@@ -11,7 +11,7 @@ struct Switchyard: AsyncParsableCommand {
     discussion: """
       Exit codes: 0 done as asked, 1 tool error, 2 invalid input (nothing changed), 3 rolled back, 4 rollback incomplete, \
       5 paused or waiting for approval, 6 halted by a budget, 7 promoted with exceptions, or cert status: \
-      something ends soon, or playbook and service: done on some hosts alone, 8 aborted, 9 plan: hosts would fail, 124 watch timed out.
+      something ends soon, or playbook and service: done on some hosts alone, 8 aborted, 9 plan: hosts would fail, 124 the time given was over.
 
       `switchyard --version` tells the program's own version; `switchyard --generate-completion-script bash` (or zsh, fish) \
       prints completions for a shell.

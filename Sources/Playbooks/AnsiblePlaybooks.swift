@@ -91,7 +91,9 @@ public struct AnsiblePlaybooks: PlaybookRunner {
   {
     if job.vaultPassword != nil || job.variables.values.contains(where: \.holdsVault) { return true }
     let environment = environment
-    return await Blocking.run { VaultSettings.areMade(in: environment, folder: project.path) }
+    // The inventory is read where the person is, the playbook where the project is.
+    let folders = [project.path, FileManager.default.currentDirectoryPath]
+    return await Blocking.run { VaultSettings.areMade(in: environment, folders: folders) }
   }
 
   private static func validate(_ job: PlaybookJob) throws(PlaybookError) {

@@ -82,11 +82,13 @@ extension Shape where Value == Policy {
       "soak_tolerance", "the most unhealthy samples in a row that a soaking host may show",
       .integer("soak_tolerance", 0...1000), default: Defaults.soakTolerance)
     let hooks = Field<WaveHooks?>.optional("hooks", "playbooks around each wave", .hooks(playbooks))
-    let fields = [
-      name.description, waves.description, gate.description, budget.description, onBreach.description,
-      confirmWithin.description, keepOld.description, partial.description, tolerance.description,
-      hooks.description,
-    ]
+    let prepare = PrepareField(playbooks)
+    let fields =
+      [
+        name.description, waves.description, gate.description, budget.description, onBreach.description,
+        confirmWithin.description, keepOld.description, partial.description, tolerance.description,
+        hooks.description,
+      ] + prepare.descriptions
     return .record("a policy", fields) { record in
       let name = record.read(name)
       let waves = record.read(waves)
@@ -98,6 +100,7 @@ extension Shape where Value == Policy {
       let partial = record.read(partial)
       let tolerance = record.read(tolerance)
       let hooks = record.read(hooks)
+      let prepare = prepare.read(record)
       if let waves, let partial {
         Waves.checkEnd(waves, partial: partial, record: record)
         if let fleet { Waves.checkFleet(waves, partial: partial, fleet: fleet, record: record) }
@@ -106,12 +109,14 @@ extension Shape where Value == Policy {
       if let gate, let confirmWithin { checkConfirm(confirmWithin, gate: gate, record: record) }
       guard let name, let waves, let gate, let budget, let onBreach, let confirmWithin, let keepOld,
         let partial,
-        let tolerance, let hooks
+        let tolerance, let hooks, let prepare
       else { return nil }
-      return Policy(
+      var policy = Policy(
         name: name, waves: waves, gate: gate, budget: budget, onBreach: onBreach,
         confirmWithin: confirmWithin,
         keepOld: keepOld, partial: partial, soakTolerance: tolerance, hooks: hooks)
+      policy.prepare = prepare
+      return policy
     }
   }
 

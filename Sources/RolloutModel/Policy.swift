@@ -55,6 +55,8 @@ public struct Policy: Hashable, Sendable, Codable {
   public var soakTolerance: Int
   /// Playbooks around each wave; nil for none.
   public var hooks: WaveHooks?
+  /// The playbook that prepares each host, in place of the agent file's; nil for that one.
+  public var prepare: PlannedPlaybook?
 
   /// A policy from its parts.
   public init(

@@ -22,6 +22,20 @@ struct PolicyFileTests {
     hooks: {before_wave: plays/checks.yml, after_wave: /srv/plays/verify.yml}
     """
 
+  @Test("A policy may name the playbook that prepares hosts, by a path that begins at its own folder")
+  func prepare() throws {
+    func prepare(_ text: String) throws -> PlannedPlaybook? {
+      try PolicyFile.parse(
+        text: "policy: p\nwaves: [{name: all, hosts: 100%}]\n" + text, name: "/etc/p.yml"
+      ).prepare
+    }
+    #expect(try prepare("") == nil)
+    #expect(
+      try prepare("prepare: plays/base.yml\n")
+        == PlannedPlaybook(project: "/etc/plays", playbook: "base.yml", digest: nil))
+    #expect(throws: FileProblems.self) { try prepare("prepare: [a.yml]\n") }
+  }
+
   @Test("every key of a full policy is read")
   func readsAll() throws {
     let policy = try PolicyFile.parse(text: Self.full, name: "p.yml")

@@ -152,7 +152,7 @@ def sweep() -> list[registry.Entry]:
     return orphans
 
 
-class Interrupted(KeyboardInterrupt):
+class Interrupted(BaseException):
     """SIGINT, SIGTERM or SIGHUP came; carries the signal's number."""
 
 

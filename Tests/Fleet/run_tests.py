@@ -66,6 +66,8 @@ class Reporter(unittest.TestResult):
 
     def addError(self, test: unittest.TestCase, err: ExceptionInfo) -> None:
         super().addError(test, err)
+        if err[0] is not None and issubclass(err[0], Interrupted):
+            self.stop()  # no further test is begun; what this one has left is cleared away as always
         self._problems.append(self.errors[-1][1])
         if not isinstance(test, unittest.TestCase):  # the class could not be set up or torn down
             self._tell(test.id(), "failed", self._problems)
@@ -204,8 +206,8 @@ class Run:
                 told = self._listen(worker)
             with self._lock:
                 self._workers.remove(worker)
-                if told < len(names) and not self._stopping:
-                    self.counts["failed"] += len(names) - told
+                if (told < len(names) or worker.returncode != 0) and not self._stopping:
+                    self.counts["failed"] += max(1, len(names) - told)
                     print(f"FAILED {names[0].rpartition('.')[0]}: only {told} of {len(names)} tests came to an end "
                           f"(exit {worker.returncode})", flush=True)
 

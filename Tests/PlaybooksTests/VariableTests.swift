@@ -135,7 +135,7 @@ struct VaultSettingsTests {
     arguments: [
       ("[defaults]\nvault_password_file = ~/.vault\n", true), ("vault_identity_list=dev@x", true),
       ("  Vault_Password_File: x", true), ("# vault_password_file = x", false),
-      ("vault_password_file =", false),
+      ("vault_identity_list =\n  dev@~/.v,\n  prod@~/.w", true),
       ("forks = 5\n; vault_identity_list = a\n", false), ("", false),
     ])
   func files(text: String, isMade: Bool) { #expect(VaultSettings.isMade(in: text) == isMade) }
@@ -145,13 +145,19 @@ struct VaultSettingsTests {
     let folder = FileManager.default.temporaryDirectory.path + "/switchyard-vault-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }  // What is left is in /tmp.
-    #expect(!VaultSettings.areMade(in: ["HOME": folder], folder: folder))
-    #expect(VaultSettings.areMade(in: ["ANSIBLE_VAULT_PASSWORD_FILE": "x"], folder: folder))
-    #expect(VaultSettings.areMade(in: ["ANSIBLE_VAULT_IDENTITY_LIST": "a@b"], folder: folder))
-    #expect(!VaultSettings.areMade(in: ["ANSIBLE_VAULT_PASSWORD_FILE": ""], folder: folder))
+    #expect(!VaultSettings.areMade(in: ["HOME": folder], folders: ["/nonexistent", folder]))
+    #expect(
+      VaultSettings.areMade(in: ["ANSIBLE_VAULT_PASSWORD_FILE": "x"], folders: ["/nonexistent", folder]))
+    #expect(
+      VaultSettings.areMade(in: ["ANSIBLE_VAULT_IDENTITY_LIST": "a@b"], folders: ["/nonexistent", folder]))
+    #expect(
+      !VaultSettings.areMade(in: ["ANSIBLE_VAULT_PASSWORD_FILE": ""], folders: ["/nonexistent", folder]))
     try "vault_password_file = x".write(toFile: folder + "/ansible.cfg", atomically: false, encoding: .utf8)
-    #expect(VaultSettings.areMade(in: [:], folder: folder))
-    #expect(VaultSettings.areMade(in: ["ANSIBLE_CONFIG": folder], folder: "/nonexistent"))
-    #expect(VaultSettings.areMade(in: ["ANSIBLE_CONFIG": folder + "/ansible.cfg"], folder: "/nonexistent"))
+    #expect(VaultSettings.areMade(in: [:], folders: ["/nonexistent", folder]))
+    #expect(VaultSettings.areMade(in: ["ANSIBLE_CONFIG": "ansible.cfg"], folders: [folder]))
+    #expect(VaultSettings.areMade(in: ["ANSIBLE_CONFIG": "~/", "HOME": folder], folders: []))
+    #expect(VaultSettings.areMade(in: ["ANSIBLE_CONFIG": "$SOMEWHERE/a.cfg"], folders: []))
+    #expect(VaultSettings.areMade(in: ["ANSIBLE_CONFIG": folder], folders: ["/nonexistent"]))
+    #expect(VaultSettings.areMade(in: ["ANSIBLE_CONFIG": folder + "/ansible.cfg"], folders: ["/nonexistent"]))
   }
 }

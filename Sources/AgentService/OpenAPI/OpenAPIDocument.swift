@@ -16,7 +16,13 @@ enum OpenAPIDocument {
       ],
       "paths": .object(paths.mapValues { .object($0) }),
       "components": [
-        "securitySchemes": ["certificate": ["type": "mutualTLS"]],
+        "securitySchemes": [
+          "certificate": ["type": "mutualTLS"],
+          "token": [
+            "type": "http", "scheme": "bearer",
+            "description": "Beside the certificate, where the agent's configuration has token_sha256",
+          ],
+        ],
         "schemas": ["Error": error],
       ],
     ]
@@ -47,7 +53,7 @@ enum OpenAPIDocument {
       "summary": .text(about.summary), "tags": [.text(about.tag)], "responses": .object(responses),
     ]
     if let sends = about.sends { operation["requestBody"] = ["required": true, "content": content(sends)] }
-    if needsCaller { operation["security"] = [["certificate": []]] }
+    if needsCaller { operation["security"] = [["certificate": []], ["certificate": [], "token": []]] }
     if !about.parameters.isEmpty {
       operation["parameters"] = .list(
         about.parameters.map { parameter in

@@ -42,6 +42,14 @@ struct AgentInstallVerb: AsyncParsableCommand {
       "How the fleet is walked; default a quarter of the hosts at a time.", valueName: "FILE"))
   var policy: String?
 
+  func validate() throws {
+    guard options.door != .rpc else {
+      throw ValidationError(
+        "--door rpc: who installs an agent can't come through it; agents are installed over SSH, and looked at through both doors afterwards"
+      )
+    }
+  }
+
   func run() async throws {
     guard let version = Version(release) else {
       throw CommandError.invalid("--version \(escapedForTerminal(release)): not a version")

@@ -117,8 +117,9 @@ struct AgentInstallation: Sendable {
   }
 
   private func rollOut(_ hosts: [Host], _ agent: AgentDefinition, _ output: OutputOptions) async throws {
-    var agent = agent
+    var (agent, policy) = (agent, policy)
     agent.rpc = nil
+    try await PlannedRuns.freeze(&agent, of: "the agent file", &policy, of: "the policy", for: hosts)
     let rollouts = try Rollouts.open(authority.state)
     let plan = Plan(
       id: RunID.make(agent.name, release.version), agent: agent, policy: policy, release: release,

@@ -25,14 +25,13 @@ enum TokenFile {
     let folder = open(
       slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? ".",
       O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard folder >= 0 else {
+    defer { if folder >= 0 { close(folder) } }
+    guard folder >= 0, fsync(folder) == 0 else {
+      let code = errno
+      unlink(path)
       throw CommandError.tool(
-        "the folder of --token-file \(shown) can't be opened: \(String(cString: strerror(errno)))")
-    }
-    defer { close(folder) }
-    guard fsync(folder) == 0 else {
-      throw CommandError.tool(
-        "the folder of --token-file \(shown) can't be written: \(String(cString: strerror(errno)))")
+        "the folder of --token-file \(shown) can't be opened and synced: \(String(cString: strerror(code)))"
+      )
     }
   }
 

@@ -9,7 +9,7 @@ struct ServiceCommand: AsyncParsableCommand {
     discussion: """
       A deployment is judged, used, seen to work on each host, and taken back where it doesn't. Exit codes: 0 done, 1 done on no host, \
       as some could not be asked, 2 invalid input (nothing changed), 3 taken back on every host, 4 a host may be neither on the \
-      old configuration nor on the new one, 7 done on some hosts and not on the others, which are as they were, 8 ended by a signal, 124 ended at the deadline.
+      old configuration nor on the new one, or is on the new one and did not answer --probe, 7 done on some hosts and not on the others, which are as they were, 8 ended by a signal, 124 ended at the deadline.
       """,
     subcommands: [ServiceDeployVerb.self, ServiceStatusVerb.self, ServiceRemoveVerb.self])
 }

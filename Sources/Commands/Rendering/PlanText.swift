@@ -51,6 +51,7 @@ struct PlanText {
           + agent.health.map(\.title).joined(separator: " and ")
           + ", every \(policy.gate.interval), within \(policy.gate.timeout) each and \(policy.gate.deadline) in all"
       ))
+    if let playbook = agent.prepare { lines.append(fact("prepare", words(for: playbook))) }
     for (number, text) in hooks().enumerated() { lines.append(fact(number == 0 ? "hooks" : "", text)) }
     lines.append(fact("budget", budget()))
     if let power = CanaryPower(plan) { lines.append(fact("canary", canary(power))) }
@@ -70,9 +71,13 @@ struct PlanText {
   private func hooks() -> [String] {
     WaveHook.allCases.compactMap { hook in
       guard let playbook = plan.policy.hooks?[hook] else { return nil }
-      let digest = playbook.digest.map { ", project sha256 \($0.short)" } ?? ""
-      return "\(hook.rawValue): \(escapedForTerminal(playbook.playbook))\(digest)"
+      return "\(hook.rawValue): \(words(for: playbook))"
     }
+  }
+
+  private func words(for playbook: PlannedPlaybook) -> String {
+    let digest = playbook.digest.map { ", project sha256 \($0.short)" } ?? ""
+    return "\(escapedForTerminal(playbook.playbook))\(digest)"
   }
 
   private func budget() -> String {

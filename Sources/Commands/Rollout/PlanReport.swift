@@ -36,20 +36,28 @@ struct PlanReport: Encodable {
     var even_chance: Double?
   }
 
-  /// A playbook that is run around each wave.
-  struct Hook: Encodable {
+  /// A playbook that the rollout runs.
+  struct Playbook: Encodable {
     var playbook: String
     var project: String
     /// Of the whole project, as it was frozen.
     var digest: String?
+
+    init(_ planned: PlannedPlaybook) {
+      playbook = planned.playbook
+      project = planned.project
+      digest = planned.digest?.hex
+    }
   }
 
   var agent: String
   var version: String
   var policy: String
   var canary: Canary?
+  /// What prepares each host; left out where nothing does.
+  var prepare: Playbook?
   /// By the hook's name; left out where the policy has none.
-  var hooks: [String: Hook]?
+  var hooks: [String: Playbook]?
   var archives: [ReleaseArchive]
   var waves: [Wave]
   var hosts: [Entry]
@@ -65,10 +73,9 @@ struct PlanReport: Encodable {
     }
     hooks = plan.policy.hooks.map { hooks in
       let named = WaveHook.allCases.compactMap { hook in hooks[hook].map { (hook.rawValue, $0) } }
-      return Dictionary(uniqueKeysWithValues: named).mapValues {
-        Hook(playbook: $0.playbook, project: $0.project, digest: $0.digest?.hex)
-      }
+      return Dictionary(uniqueKeysWithValues: named).mapValues(Playbook.init)
     }
+    prepare = plan.agent.prepare.map(Playbook.init)
     archives = plan.release.archives
     waves = plan.waves.map { wave in
       Wave(

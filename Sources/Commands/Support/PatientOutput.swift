@@ -47,7 +47,13 @@ final class PatientOutput: Sendable {
 
   /// Returns once all that was said before is written.
   func drained() async {
-    await withCheckedContinuation { done in queue.async { done.resume() } }
+    await withCheckedContinuation { done in
+      queue.async {
+        // What was said may not have asked for its turn yet.
+        self.drain()
+        done.resume()
+      }
+    }
   }
 
   private func drain() {

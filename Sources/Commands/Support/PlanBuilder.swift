@@ -98,32 +98,12 @@ struct PlanBuilder {
         "--version \(version): below \(options.agent)'s floor, \(floor); choose a later version, or lower the floor"
       )
     }
-    if problems.isEmpty, let playbook = agent?.prepare {
-      agent?.prepare = try await frozen(playbook, "\(options.agent): prepare", for: hosts)
-    }
-    if problems.isEmpty, let hooks = policy?.hooks {
-      for hook in WaveHook.allCases {
-        guard let playbook = hooks[hook] else { continue }
-        let place = "\(options.policy): hooks: \(hook.rawValue)"
-        policy?.hooks?[hook] = try await frozen(playbook, place, for: hosts)
-      }
-    }
-    guard problems.isEmpty, let agent, let policy, let version else {
+    guard problems.isEmpty, var agent, var policy, let version else {
       throw CommandError.invalid(problems.joined(separator: "\n"))
     }
+    try await PlannedRuns.freeze(&agent, of: options.agent, &policy, of: options.policy, for: hosts)
     return freeze(
       id(agent.name, version), agent, policy, Release(version: version, archives: archives), hosts)
-  }
-
-  private func frozen(
-    _ playbook: PlannedPlaybook, _ place: String, for hosts: [Host]
-  ) async throws -> PlannedPlaybook {
-    do throws(PlaybookError) {
-      return try await PlannedRuns.frozen(playbook, for: hosts)
-    } catch {
-      let message = "\(place): \(error.description)"
-      throw error.kind == .invalid ? CommandError.invalid(message) : CommandError.tool(message)
-    }
   }
 
   /// What the release consists of: the archives that were named, or the image in a registry.

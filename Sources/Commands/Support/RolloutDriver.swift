@@ -16,27 +16,59 @@ struct RolloutDriver {
   /// Whether standard output tells of it.
   var isShown = true
 
+  /// How a controller's work has ended.
+  private struct Ended {
+    var state: RolloutState
+    var snapshot: RolloutSnapshot
+    /// Why it ended before the rollout came to rest.
+    var fault: JournalError?
+  }
+
   /// Takes the rollout's lock, brings the engine to where the journal ends, lets `orders` happen and works until the
   /// rollout rests. Answers with its last state.
   func drive(_ id: String, orders: [Order]) async throws -> RolloutState {
+    let view = isShown ? RolloutView.make(output) : RolloutView.silent
+    let ended: Ended
+    do { ended = try await drive(id, orders: orders, view) } catch {
+      await view.settle()
+      throw error
+    }
+    // A reader of this may take its time: the rollout is free for others by now.
+    await view.end(with: ended.snapshot)
+    if let fault = ended.fault { throw CommandError.tool("the rollout stopped: \(fault)") }
+    if isShown, let hint = Self.hint(ended.state, id) { Output.error(hint) }
+    return ended.state
+  }
+
+  private func drive(_ id: String, orders: [Order], _ view: RolloutView) async throws -> Ended {
     let time = SystemTimekeeper()
     // Held until the end: a second controller is refused, naming us.
     let lock = try RolloutLock(
       rollout: id, directory: rollouts.directory, holder: LockHolder.current(wall: time.wall))
     defer { withExtendedLifetime(lock) {} }
     let (engine, hasStarted) = try await rollouts.replay(id)
-    return try await Workshop.use(through: engine.plan.agent.rpc) { workshop in
-      try await drive(id, engine: engine, hasStarted: hasStarted, orders: orders, in: workshop)
+    let ended = try await Workshop.use(through: engine.plan.agent.rpc) { workshop in
+      let writer = runLog(id, view)
+      let result: Result<Ended, any Error>
+      do {
+        result = .success(
+          try await drive(
+            id, engine: engine, hasStarted: hasStarted, orders: orders, in: workshop, view,
+            log: writer ?? NoLog()))
+      } catch { result = .failure(error) }
+      // What it still complains of is told before the view's end.
+      await writer?.close()
+      return try result.get()
     }
+    if ended.fault == nil { try await rollouts.store.note(ended.state, of: id) }
+    return ended
   }
 
   private func drive(
-    _ id: String, engine: RolloutEngine, hasStarted: Bool, orders: [Order], in workshop: Workshop
-  ) async throws -> RolloutState {
+    _ id: String, engine: RolloutEngine, hasStarted: Bool, orders: [Order], in workshop: Workshop,
+    _ view: RolloutView, log: any RunLog
+  ) async throws -> Ended {
     let identity = workshop.identity(purpose: "rollout \(id)", takesOver: engine.plan.takeOver != nil)
-    let view = isShown ? RolloutView.make(output) : RolloutView.silent
-    let writer = runLog(id, view)
-    let log: any RunLog = writer ?? NoLog()
     let words = LogLine(engine.plan)
     let controller = RolloutController(
       engine: engine, world: workshop.world(journal: rollouts.store, log: log), identity: identity,
@@ -52,8 +84,7 @@ struct RolloutDriver {
     let signals = Signals { count in
       guard count == 1 else {
         // The journal is durable at every moment: leaving at once loses nothing.
-        view.leave()
-        Output.error("left at once; `switchyard rollout resume \(id)` goes on")
+        view.leave(saying: "left at once; `switchyard rollout resume \(id)` goes on")
         exit(RolloutState.paused.exitCode)
       }
       view.tell("pausing: no further host starts; what is under way is finished (again: leave at once)")
@@ -61,23 +92,14 @@ struct RolloutDriver {
     }
     view.follow { await controller.snapshot() }
     let first: RolloutEvent = hasStarted ? .resumed(controller: identity.id) : .started
-    let state: RolloutState
+    var fault: JournalError?
     do throws(JournalError) {
-      state = try await controller.run([first] + orders.map { .order($0) })
-    } catch {
-      await view.end(with: await controller.snapshot())
-      await server.close()
-      await writer?.close()
-      throw CommandError.tool("the rollout stopped: \(error)")
-    }
+      _ = try await controller.run([first] + orders.map { .order($0) })
+    } catch { fault = error }
     signals.end()
     await server.close()
-    await writer?.close()
     let snapshot = await controller.snapshot()
-    await view.end(with: snapshot)
-    try await rollouts.store.note(state, of: id)
-    if isShown, let hint = Self.hint(state, id) { Output.error(hint) }
-    return state
+    return Ended(state: snapshot.state, snapshot: snapshot, fault: fault)
   }
 
   /// The run's log. A rollout is worth more than its log: one that can't be written is told, and the rollout goes on.

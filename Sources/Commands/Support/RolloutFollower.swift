@@ -9,6 +9,8 @@ actor RolloutFollower {
   private let id: String
   private var replay: JournalReplay<RolloutEngine>?
   private var after: Int64 = 0
+  /// Why the journal can't be replayed: it can't be from then on, whatever is read of it.
+  private var fault: CommandError?
 
   private static let limit = 2000
 
@@ -28,6 +30,7 @@ actor RolloutFollower {
       let records = try await rollouts.store.records(of: id, after: from, limit: Self.limit)
       // Somebody else may have read on meanwhile.
       guard from == after else { continue }
+      if let fault { throw fault }
       guard !records.isEmpty else { break }
       for record in records { try take(record) }
     }
@@ -44,7 +47,9 @@ actor RolloutFollower {
       replay = JournalReplay(engine: RolloutEngine(plan: plan))
     } else {
       do { try replay?.take(record) } catch {
-        throw CommandError.tool("the journal of rollout \(id) can't be replayed: \(error)")
+        let found = CommandError.tool("the journal of rollout \(id) can't be replayed: \(error)")
+        fault = found
+        throw found
       }
     }
     after = record.sequence

@@ -19,13 +19,17 @@ final class RolloutView: Sendable {
   private let isSilent: Bool
   private let time = SystemTimekeeper()
   /// The controller tells in the middle of its work, which must not wait for a reader.
-  private let out = PatientOutput()
+  private let out: PatientOutput
+  /// On a terminal the same, for both have one order there; else complaints don't wait behind a reader of the rest.
+  private let errors: PatientOutput
 
   private init(format: OutputFormat, style: OutputStyle, isSilent: Bool = false) {
     self.format = format
     self.style = style
     self.isSilent = isSilent
     state = Mutex(State(screen: LiveScreen(style)))
+    out = PatientOutput()
+    errors = format == .text && style.isLive ? out : PatientOutput()
   }
 
   static func make(_ format: OutputFormat) -> RolloutView {
@@ -112,22 +116,35 @@ final class RolloutView: Sendable {
 
   /// A line for the person at the terminal, above the tree.
   func tell(_ text: String) {
-    if isLive {
-      let size = TerminalSize.of(descriptor: STDOUT_FILENO)
-      state.withLock { out.write($0.screen.clear(size: size)) }
+    let line = Output.escaped(text) + "\n"
+    guard isLive else {
+      errors.write(line, to: STDERR_FILENO)
+      return
     }
-    out.write(Output.escaped(text) + "\n", to: STDERR_FILENO)
+    let size = TerminalSize.of(descriptor: STDOUT_FILENO)
+    state.withLock { state in
+      out.write(state.screen.clear(size: size))
+      out.write(line, to: STDERR_FILENO)
+    }
   }
 
-  /// Leaves the terminal as it was, also in a hurry.
-  func leave() {
-    if isLive { Output.write(LiveScreen.restoring, to: STDOUT_FILENO) }
+  /// Leaves the terminal as it was, with a last word where there is one, in a hurry: on the calling thread, which waits for a reader for half a
+  /// second at most.
+  func leave(saying text: String? = nil) {
+    if isLive { out.write(LiveScreen.restoring) }
+    if let text { errors.write(Output.escaped(text) + "\n", to: STDERR_FILENO) }
+    for _ in 0..<50 where !(isLive ? out : errors).isIdle { usleep(10_000) }
   }
 
   /// Draws no more, and waits until all that was said is written.
   func settle() async {
     await stopFollowing()
+    await drained()
+  }
+
+  private func drained() async {
     await out.drained()
+    await errors.drained()
   }
 
   private func stopFollowing() async {
@@ -147,7 +164,7 @@ final class RolloutView: Sendable {
     } else {
       take(snapshot)
     }
-    await out.drained()
+    await drained()
     let leftOut = out.leftOut
     if leftOut > 0 {
       Output.error(
@@ -171,7 +188,7 @@ final class RolloutView: Sendable {
     do {
       out.write(try Output.jsonText(event, pretty: false), mayBeLeftOut: mayBeLeftOut)
     } catch {
-      out.write("an event could not be encoded: \(error)\n", to: STDERR_FILENO)
+      errors.write("an event could not be encoded: \(error)\n", to: STDERR_FILENO)
     }
   }
 }

@@ -30,6 +30,10 @@ struct PlaybookWorker {
       // Bytes of a result; a longer one is left out.
       "MAX_EVENT_RES=262144",
     ]
+    // What the host itself has set for Ansible is for its own runs: here the same comes of a playbook as over SSH, and no vault is
+    // opened that the controller does not know of.
+    let own = "\(folder)/job/project/ansible.cfg"
+    variables.append("ANSIBLE_CONFIG=\(access(own, R_OK) == 0 ? own : "/dev/null")")
     if hasVault { variables.append("ANSIBLE_VAULT_PASSWORD_FILE=\(folder)/job/env/vault-password") }
     let worker = try ConnectedProgram(
       [runner, "worker", "--private-data-dir", "\(folder)/job", "--keepalive-seconds", "\(Self.keepalive)"],

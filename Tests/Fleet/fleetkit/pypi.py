@@ -27,7 +27,8 @@ def environment(name: str, *packages: str) -> Path:
     Use its `python -m MODULE`: the environment was renamed once, which its other scripts don't survive.
     """
     python = interpreter()
-    key = hashlib.sha256("\n".join((python, sys.version, *packages)).encode()).hexdigest()[:12]
+    version = run([python, "--version"]).stdout
+    key = hashlib.sha256("\n".join((python, version, *packages)).encode()).hexdigest()[:12]
     folder = cache_folder() / f"venv-{name}-{key}"
     with _locked():
         if not folder.exists():
