@@ -193,17 +193,6 @@ class TenHosts(Ten, OwnAgentTest):
             found[name] = slot["release"]["manifest"]["version"]
         return found
 
-    def doors(self) -> dict[str, list[str]]:
-        """The doors that the newest rollout took to each host, in the order of their first use, as its log has it."""
-        outcome = self.site.run("logs", self.site.status()["id"], "--output", "json")
-        self.assertEqual(outcome.code, 0, outcome.said)
-        found: dict[str, list[str]] = {}
-        for line in map(json.loads, outcome.stdout.splitlines()):
-            taken = found.setdefault(line.get("host", ""), [])
-            if line["source"] in ("ssh", "rpc") and line["source"] not in taken:
-                taken.append(line["source"])
-        return {name: found.get(name, []) for name in self.names}
-
     def assert_told(self, host: str, what: str) -> None:
         """The newest rollout tells which door was taken to a host, and why."""
         lines = [line for line in self.site.run("rollout", "logs").stdout.splitlines() if re.search(rf"\b{host}\b", line)]
@@ -214,20 +203,8 @@ class TenHosts(Ten, OwnAgentTest):
         self.assertEqual(self.live(), self.everywhere(version))
         self.assertEqual({name: self.ask(name, "GET", "/v1/facts").status for name in self.names}, self.everywhere(200))
 
-    def kill_for_good(self, host: str) -> str:
-        """The live slot's agent dies, and can't be started again; the value is its unit."""
-        slot = self.site.on_record(host, self.own("ssh"))["owner"]
-        self.site.on_host(host, "chmod", "000", f"/opt/switchyard/{NAME}/{slot}/bin/switchyard-agent")
-        unit = f"{NAME}-{slot}.service"
-        self.site.on_host(host, "systemctl", "kill", "--signal=KILL", unit)
-        self.wait_for("its end", lambda: self.active(unit, host) != "active")
-        return unit
-
     def address(self, host: str) -> str:
         return self.fleet.network.ipv4(self.fleet.host(host).number)
-
-    def active(self, unit: str, host: str) -> str:
-        return self.site.on_host(host, "systemctl", "show", "--property=ActiveState", "--value", unit).strip()
 
     def serials(self) -> dict[str, str]:
         return {name: ssl.get_server_certificate((self.address(name), 7440)) for name in self.names}
