@@ -8,6 +8,7 @@ from typing import Any
 
 import runners
 from agents import Archive
+from leaks import files_with, secret_line
 from plays import LONGEST, PLAYBOOKS, PlaybookTest
 from rollouts import Outcome
 from test_agent_playbooks import OWN_VERSION, own_archive
@@ -46,14 +47,28 @@ class AgentVerbTest(PlaybookTest):
         self.assertEqual(outcome.code, code, outcome.said)
         return {row["host"]: row for row in json.loads(outcome.stdout)}
 
-    def assert_token_is_nowhere(self, *outcomes: Outcome) -> None:
-        """Not in what was said, nor in the state folder, nor on hosts, whose agents know its digest alone."""
-        token = self.token.read_text(encoding="ascii").strip()
-        for outcome in outcomes:
-            self.assertNotIn(token, outcome.said)
-        for path in self.site.state.rglob("*"):
-            if path.is_file():
-                self.assertNotIn(token.encode(), path.read_bytes(), path)
+    @property
+    def secret(self) -> str:
+        return self.token.read_text(encoding="ascii").strip()
+
+    @property
+    def keys(self) -> list[str]:
+        """A line of each private key: the authority's own, the controller's and the agents'."""
+        keys = [secret_line(path) for path in (self.site.state / "authority").rglob("*.key")]
+        self.assertGreaterEqual(len(keys), 2 + len(self.fleet.hosts))
+        return keys
+
+    def assert_secrets_are_nowhere(self, *outcomes: Outcome) -> None:
+        """Not in what was said, nor in the state folder, whose authority keeps keys alone, nor in hosts' journals. Of the token agents know
+        the digest."""
+        token, keys, state = self.secret, self.keys, self.site.state
+        self.assertEqual(files_with(state, token), [])
+        self.assertEqual(files_with(state, *keys, beside=state / "authority"), [])
+        for secret in (token, *keys):
+            for outcome in outcomes:
+                self.assertNotIn(secret, outcome.said)
         for host in self.fleet.hosts:
-            self.assertNotIn(token, self.site.on_host(host.name, "journalctl", "--no-pager", "-o", "cat"))
+            journal = self.site.on_host(host.name, "journalctl", "--no-pager", "-o", "cat")
+            for secret in (token, *keys):
+                self.assertNotIn(secret, journal)
             self.assertEqual(self.site.on_host(host.name, "grep", "-rls", token, "/etc", "/opt/switchyard", "/var/lib"), "")

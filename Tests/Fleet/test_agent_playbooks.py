@@ -22,6 +22,7 @@ from typing import Any
 from urllib.request import urlopen
 
 from agents import Archive, Member, folders, member, pack, sickly
+from leaks import secret_line
 from plays import PLAYBOOKS, ROOT, Played, PlaybookTest, sha256
 from rollouts import PROGRAM, PROMOTED, Agent, at_once
 from supplies import put
@@ -76,8 +77,7 @@ class AgentInstall(PlaybookTest):
         return played
 
     def assert_no_secret(self, played: Played, host: str) -> None:
-        secret = (self.tls(host) / f"{host}.key").read_text().splitlines()[1]
-        self.assertNotIn(secret, played.said)
+        self.assertNotIn(secret_line(self.tls(host) / f"{host}.key"), played.said)
 
     def answer(self, path: str, host: str = "h1") -> Any:
         """What the agent says to a client that checks its certificate."""

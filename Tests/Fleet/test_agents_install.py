@@ -42,7 +42,7 @@ class AgentVerbInstall(AgentVerbTest):
         outcome = self.install("--token-file", str(self.token))
         for row in self.rows(outcome).values():
             self.assertEqual((row["version"], row["live_slot"], row["ok"]), (OWN_VERSION, "blue", True), row)
-        self.assert_token_is_nowhere(outcome)
+        self.assert_secrets_are_nowhere(outcome)
 
     def test_3_they_are_asked_with_the_token_and_not_without(self) -> None:
         asked = self.ask("status")
@@ -51,7 +51,7 @@ class AgentVerbInstall(AgentVerbTest):
                              "--controller", "desk", "--door", "rpc", "--token-file", str(self.token))
         for row in self.rows(said).values():
             self.assertEqual(row["stdout"], "switchyard-agent\n")
-        self.assert_token_is_nowhere(asked, said)
+        self.assert_secrets_are_nowhere(asked, said)
         without = self.verb("restart", "--controller", "desk", "--door", "rpc")
         self.assertEqual(without.code, TOOL_ERROR, without.said)
         self.assertIn("token", without.stdout)

@@ -7,16 +7,15 @@ import json
 import os
 import re
 import ssl
-import threading
 import time
 import unittest
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from agent_verbs import AgentVerbTest
 from callers import Callers
+from leaks import Processes
 from own_agent import OwnAgent, OwnAgentTest, archive
 from plays import LONGEST
 from rollouts import PROMOTED, ROLLED_BACK, RolloutTest, at_once, policy
@@ -47,40 +46,6 @@ PLAYBOOK = """
 """
 
 
-class Processes:
-    """Looks at all processes of this machine, its hosts' among them, again and again, for a secret in what everybody may see."""
-
-    def __init__(self, secret: str) -> None:
-        self.secret = secret.encode()
-        self.looks = 0
-        self.found: list[str] = []
-
-    def look(self) -> None:
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                if self.secret in path.read_bytes():
-                    self.found.append(path.read_text(encoding="utf-8", errors="replace"))
-            except OSError:
-                continue  # it has ended
-        self.looks += 1
-
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        over = threading.Event()
-
-        def watch() -> None:
-            while not over.wait(0.1):
-                self.look()
-
-        thread = threading.Thread(target=watch)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-
-
 class Ten(RolloutTest):
     """What both classes have of their ten hosts. The tests build on one another, as the days of a fleet do: their names give the order."""
 
@@ -100,10 +65,6 @@ class FromNothing(Ten, AgentVerbTest):
 
     hosts = int(os.environ.get("SWITCHYARD_FROM_NOTHING", "4"))
 
-    @property
-    def secret(self) -> str:
-        return self.token.read_text(encoding="ascii").strip()
-
     def agent_file(self) -> str:
         desk = self.site.state / "authority/issued/desk"
         means = {"authority": str(desk / "ca.pem"), "certificate": str(desk / "desk.pem"), "key": str(desk / "desk.key"),
@@ -115,7 +76,7 @@ class FromNothing(Ten, AgentVerbTest):
         self.assertEqual(self.site.run("cert", "issue", "desk", "--role", "controller").code, 0)
         registered = self.verb("register", "--token-file", str(self.token))
         self.assertEqual(registered.code, 0, registered.said)
-        processes = Processes(self.secret)
+        processes = Processes()
         with processes.watched():
             began = time.monotonic()
             outcome = self.install("--token-file", str(self.token))
@@ -125,8 +86,8 @@ class FromNothing(Ten, AgentVerbTest):
             self.assertEqual((row["ok"], row["version"], row["live_slot"], row["problems"]), (True, OWN_VERSION, "blue", []), row)
         self.assertEqual(sorted(self.rows(asked)), sorted(self.names))
         self.assertGreater(processes.looks, 20)
-        self.assertEqual(processes.found, [])
-        self.assert_token_is_nowhere(registered, outcome, asked)
+        self.assertEqual(processes.showing(self.secret, *self.keys), [])
+        self.assert_secrets_are_nowhere(registered, outcome, asked)
 
     def test_2_a_playbook_has_equal_results_through_both_doors(self) -> None:
         project = self.site.folder / "project"
