@@ -11,7 +11,7 @@ from agents import Archive
 from leaks import files_with, secret_line
 from plays import LONGEST, PLAYBOOKS, PlaybookTest
 from rollouts import Outcome
-from test_agent_playbooks import OWN_VERSION, own_archive
+from test_agent_playbooks import own_archive
 
 
 class AgentVerbTest(PlaybookTest):
@@ -28,20 +28,21 @@ class AgentVerbTest(PlaybookTest):
         cls.runner = runners.here(cls.site.folder / "ansible")
         cls.token = cls.site.folder / "token"
 
-    def verb(self, verb: str, *more: str) -> Outcome:
+    def verb(self, verb: str, *more: str, output: str = "json") -> Outcome:
         # The tools for playbooks are installed on the hosts, which takes long.
-        return self.site.command("agent", verb, *more, "--inventory", self.site.inventory, "--output", "json").end(LONGEST)
+        return self.site.command("agent", verb, *more, "--inventory", self.site.inventory, "--output", output).end(LONGEST)
 
     def ask(self, verb: str, *more: str) -> Outcome:
         return self.verb(verb, *more, "--controller", "desk", "--door", "rpc", "--token-file", str(self.token))
 
-    def install(self, *more: str) -> Outcome:
+    def install(self, *more: str, release: Archive | None = None, output: str = "json") -> Outcome:
         config = self.site.folder / "more.yml"
         config.write_text("commands:\n  whoami: {run: [/usr/bin/id, -un]}\n", encoding="ascii")
+        release = release or self.own
         return self.verb(
-            "install", "--version", OWN_VERSION, "--archive", self.own.file, "--controller", "desk", "--config", str(config),
+            "install", "--version", release.version, "--archive", release.file, "--controller", "desk", "--config", str(config),
             "--playbooks", str(PLAYBOOKS), "--ansible-runner", str(self.runner),
-            "-e", f"agent_python_find_links={self.wheels_url}", *more)
+            "-e", f"agent_python_find_links={self.wheels_url}", *more, output=output)
 
     def rows(self, outcome: Outcome, code: int = 0) -> dict[str, dict[str, Any]]:
         self.assertEqual(outcome.code, code, outcome.said)

@@ -8,8 +8,8 @@ import unittest
 
 from agent_verbs import AgentVerbTest
 from fleetkit.processes import wait_until
-from own_agent import left
-from rollouts import INVALID, TOOL_ERROR
+from own_agent import archive, left
+from rollouts import HALTED, INVALID, TOOL_ERROR
 from test_agent_playbooks import OWN_VERSION
 
 
@@ -68,6 +68,17 @@ class AgentVerbInstall(AgentVerbTest):
             wait_until(lambda name=host.name: not left(self.fleet, name), 60, pause=0.5)
             self.assertEqual(left(self.fleet, host.name), [])
         self.assertEqual(json.loads(self.site.run("agent", "list", "--output", "json").stdout), [])
+
+    def test_6_where_they_do_not_get_well_that_is_waited_for_and_none_is_left_running(self) -> None:
+        token = self.site.folder / "third-token"
+        self.rows(self.verb("register", "--token-file", str(token), "--limit", "h1"))
+        bad = archive(self.site.folder, 9, broken=True)
+        outcome = self.install("--token-file", str(token), "--limit", "h1", release=bad, output="text")
+        self.assertEqual(outcome.code, HALTED, outcome.said)
+        self.assertIn("waiting until the agents are healthy on port 7440\n", outcome.stdout)
+        self.assertIn("the agents were not all installed", outcome.stderr)
+        self.assertEqual(self.site.on_host("h1", "systemctl", "list-units", "--plain", "--no-legend", "switchyard-agent-*"), "")
+        self.assertEqual(self.site.on_host("h1", "ss", "-Hltn", "sport >= 7440 and sport <= 7442"), "")
 
 
 if __name__ == "__main__":
