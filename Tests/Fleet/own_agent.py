@@ -164,6 +164,29 @@ class OwnAgentTest(RolloutTest):
         outcome = self.site.roll_out(self.own("ssh", **fields), "own-1", at_once())
         self.assertEqual(outcome.code, PROMOTED, outcome.said)
 
+    def doors(self) -> dict[str, list[str]]:
+        """The doors that the newest rollout took to each host, in the order of their first use, as its log has it."""
+        outcome = self.site.run("logs", self.site.status()["id"], "--output", "json")
+        self.assertEqual(outcome.code, 0, outcome.said)
+        found: dict[str, list[str]] = {}
+        for line in map(json.loads, outcome.stdout.splitlines()):
+            taken = found.setdefault(line.get("host", ""), [])
+            if line["source"] in ("ssh", "rpc") and line["source"] not in taken:
+                taken.append(line["source"])
+        return {host.name: found.get(host.name, []) for host in self.fleet.hosts}
+
+    def active(self, unit: str, host: str) -> str:
+        return self.site.on_host(host, "systemctl", "show", "--property=ActiveState", "--value", unit).strip()
+
+    def kill_for_good(self, host: str) -> None:
+        """The live slot's agent dies, and can't be started again."""
+        name = self.own("ssh").name
+        slot = self.site.on_record(host, self.own("ssh"))["owner"]
+        self.site.on_host(host, "chmod", "000", f"/opt/switchyard/{name}/{slot}/bin/switchyard-agent")
+        unit = f"{name}-{slot}.service"
+        self.site.on_host(host, "systemctl", "kill", "--signal=KILL", unit)
+        self.wait_for("its end", lambda: self.active(unit, host) != "active")
+
     def ask(
         self, host: str, method: str, path: str, body: bytes | None = None, *, client: str | None = "ops",
         headers: dict[str, str] | None = None, port: int = 7440, timeout: float = 60,

@@ -7,6 +7,7 @@ import copy
 import functools
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -312,6 +313,14 @@ class Site:
     def unit(self, host: str, agent: Agent, slot: str) -> dict[str, Any]:
         """How the host sees a slot's unit."""
         return next(dict(entry["unit"]) for entry in self.on_record(host, agent)["slots"] if entry["slot"] == slot)
+
+    def exposure(self, host: str, unit: str) -> float:
+        """How much of the host lies open to a unit, as systemd judges it: from 0 to 10."""
+        said = self.on_host(host, "systemd-analyze", "security", "--no-pager", unit)
+        found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
+        if found is None:
+            raise AssertionError(f"{unit}: {said}")
+        return float(found[1])
 
     def starts(self, host: str, agent: Agent, slot: str) -> int:
         """How often a slot's unit was started, as systemd noted it."""

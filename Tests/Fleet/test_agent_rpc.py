@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.request import urlopen
 
-from own_agent import OwnAgentTest
+from own_agent import OwnAgentTest, archive
 from rollouts import PROGRAM, PROMOTED, ROLLED_BACK, Agent, at_once, policy
 
 @dataclass
@@ -88,6 +88,22 @@ class RPCDoor(OwnAgentTest):
         self.assertEqual(self.owners(self.own("ssh")), {"green"})
         self.assertEqual(clients.failed, [])
 
+    def test_3_one_that_dies_in_its_soak_is_undone_by_the_host_and_the_old_side_carries_the_rollout_to_its_end(self) -> None:
+        self.site.archives["own-4"] = archive(self.folder, 4)
+        agent = self.own("rpc")
+        with self.without_ssh():
+            command = self.site.start(agent, "own-4", policy(soak="60s"))
+            self.await_state("h1", "soaking")
+            self.kill_for_good("h1")
+            outcome = command.end()
+        self.assert_end(outcome, ROLLED_BACK, "rolled_back")
+        flip = self.site.on_record("h1", agent)["flip"]
+        self.assertEqual((flip["phase"], flip.get("orderedBy")), ("reverted", None), flip)
+        self.assertIn("the candidate stopped in probation", flip["reason"])
+        self.assertEqual(self.owners(agent), {"green"})
+        self.assertEqual(self.site.states(), {"h1": "restored", "h2": "pending"})
+        self.assertEqual(self.doors(), {"h1": ["rpc"], "h2": []})
+
     def test_4_an_agent_that_is_dead_is_no_way_back_and_one_that_was_stopped_is_started_over_ssh(self) -> None:
         program, unit = "/opt/switchyard/switchyard-agent/green/bin/switchyard-agent", "switchyard-agent-green.service"
         on_host, state = self.site.on_host, lambda: self.site.unit("h1", self.own("ssh"), "green")["activeState"]
@@ -98,9 +114,7 @@ class RPCDoor(OwnAgentTest):
         self.assertEqual(state(), "inactive", "it is left as it was found")
         on_host("h1", "chmod", "755", program)
         on_host("h1", "systemctl", "start", unit)
-        on_host("h1", "chmod", "000", program)
-        on_host("h1", "systemctl", "kill", "--signal=KILL", unit)
-        self.wait_for("its end", lambda: state() != "active")
+        self.kill_for_good("h1")
         self.assert_no_way_back("not healthy")
 
         on_host("h1", "systemctl", "stop", unit)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import secrets
 import socket
 import time
@@ -137,10 +136,7 @@ class AgentWork(OwnAgentTest):
         for unit in ("switchyard-agent-blue.service", "switchyard-agent-green.service", "switchyard-host@1.service"):
             if "green" in unit and "green" not in self.site.on_host("h1", "ls", "/etc/systemd/system"):
                 continue
-            said = self.site.on_host("h1", "systemd-analyze", "security", "--no-pager", unit)
-            level = re.search(r"Overall exposure level for .*: ([0-9.]+)", said)
-            assert level is not None, said
-            self.assertLessEqual(float(level[1]), 3.0, unit)
+            self.assertLessEqual(self.site.exposure("h1", unit), 3.0, unit)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ import unittest
 
 from agent_verbs import AgentVerbTest
 from fleetkit.processes import wait_until
-from own_agent import left
-from rollouts import INVALID, TOOL_ERROR
+from own_agent import archive, left
+from rollouts import HALTED, INVALID, TOOL_ERROR
 from test_agent_playbooks import OWN_VERSION
 
 
@@ -42,7 +42,7 @@ class AgentVerbInstall(AgentVerbTest):
         outcome = self.install("--token-file", str(self.token))
         for row in self.rows(outcome).values():
             self.assertEqual((row["version"], row["live_slot"], row["ok"]), (OWN_VERSION, "blue", True), row)
-        self.assert_token_is_nowhere(outcome)
+        self.assert_secrets_are_nowhere(outcome)
 
     def test_3_they_are_asked_with_the_token_and_not_without(self) -> None:
         asked = self.ask("status")
@@ -51,7 +51,7 @@ class AgentVerbInstall(AgentVerbTest):
                              "--controller", "desk", "--door", "rpc", "--token-file", str(self.token))
         for row in self.rows(said).values():
             self.assertEqual(row["stdout"], "switchyard-agent\n")
-        self.assert_token_is_nowhere(asked, said)
+        self.assert_secrets_are_nowhere(asked, said)
         without = self.verb("restart", "--controller", "desk", "--door", "rpc")
         self.assertEqual(without.code, TOOL_ERROR, without.said)
         self.assertIn("token", without.stdout)
@@ -68,6 +68,17 @@ class AgentVerbInstall(AgentVerbTest):
             wait_until(lambda name=host.name: not left(self.fleet, name), 60, pause=0.5)
             self.assertEqual(left(self.fleet, host.name), [])
         self.assertEqual(json.loads(self.site.run("agent", "list", "--output", "json").stdout), [])
+
+    def test_6_where_they_do_not_get_well_that_is_waited_for_and_none_is_left_running(self) -> None:
+        token = self.site.folder / "third-token"
+        self.rows(self.verb("register", "--token-file", str(token), "--limit", "h1"))
+        bad = archive(self.site.folder, 9, broken=True)
+        outcome = self.install("--token-file", str(token), "--limit", "h1", release=bad, output="text")
+        self.assertEqual(outcome.code, HALTED, outcome.said)
+        self.assertIn("waiting until the agents are healthy on port 7440\n", outcome.stdout)
+        self.assertIn("the agents were not all installed", outcome.stderr)
+        self.assertEqual(self.site.on_host("h1", "systemctl", "list-units", "--plain", "--no-legend", "switchyard-agent-*"), "")
+        self.assertEqual(self.site.on_host("h1", "ss", "-Hltn", "sport >= 7440 and sport <= 7442"), "")
 
 
 if __name__ == "__main__":

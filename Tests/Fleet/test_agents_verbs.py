@@ -9,7 +9,6 @@ import os
 import shutil
 import stat
 import subprocess
-import threading
 import unittest
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing import Any
 
 from fleetkit.clock import WrongClock
 from fleetkit.processes import wait_until
+from leaks import Processes, files_with
 from own_agent import OwnAgentTest, left
 from rollouts import INVALID, TOOL_ERROR, Outcome
 
@@ -67,10 +67,6 @@ class AgentVerbs(OwnAgentTest):
             for host in self.fleet.hosts:
                 self.site.on_host(host.name, "systemctl", "start", "ssh.service")
 
-    def kept(self) -> bytes:
-        """All that the state folder holds."""
-        return b"".join(path.read_bytes() for path in self.site.state.rglob("*") if path.is_file())
-
     def state(self, host: str) -> str:
         return self.fleet.execute(host, ["systemctl", "is-active", "switchyard-agent-blue.service"]).stdout.strip()
 
@@ -81,25 +77,10 @@ class AgentVerbs(OwnAgentTest):
 
     def test_01_register_makes_a_token_and_ports_and_keeps_the_token_to_one_file(self) -> None:
         tokens = self.folder / "tokens"
-        seen: list[str] = []
-        over = threading.Event()
-
-        def watch() -> None:
-            while not over.wait(0.002):
-                for process in Path("/proc").glob("[0-9]*/cmdline"):
-                    try:
-                        seen.append(process.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
-                    except OSError:
-                        pass
-
-        watcher = threading.Thread(target=watch)
-        watcher.start()
-        try:
+        processes = Processes(pause=0.002)
+        with processes.watched():
             outcome = self.site.run("agent", "register", "--inventory", self.site.inventory, "--token-file", str(tokens),
                                     "--output", "json")
-        finally:
-            over.set()
-            watcher.join()
         rows = self.rows(outcome)
         self.assertEqual({name: row["port"] for name, row in rows.items()}, dict.fromkeys(self.names, 7440))
         self.assertEqual(stat.S_IMODE(tokens.stat().st_mode), 0o600)
@@ -107,8 +88,8 @@ class AgentVerbs(OwnAgentTest):
         self.assertRegex(token, "^[0-9a-f]{64}$")
         self.assertEqual({row["token_sha256"] for row in rows.values()}, {hashlib.sha256(token.encode()).hexdigest()})
         self.assertNotIn(token, outcome.said)
-        self.assertNotIn(token.encode(), self.kept())
-        self.assertFalse(any(token in line for line in seen))
+        self.assertEqual(files_with(self.site.state, token), [])
+        self.assertEqual(processes.showing(token), [])
         registry = self.site.state / "agents.json"
         self.assertEqual(stat.S_IMODE(registry.stat().st_mode), 0o600)
         self.assertEqual(self.rows(self.site.run("agent", "list", "--output", "json")), rows)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from callers import Callers
+from leaks import Processes, files_with, secret_line
 from own_agent import OwnAgentTest
 from rollouts import INVALID, ROLLED_BACK, TOOL_ERROR, Outcome
 
@@ -74,13 +75,21 @@ class CertPush(OwnAgentTest):
         self.assertEqual(callers.failed, [])
         self.assertEqual(len(callers.kept), len(self.fleet.hosts), "a connection that was to stay was ended")
 
-    def test_3_keys_are_in_no_log_and_no_output(self) -> None:
-        outcome = self.push("ssh")
-        for host in self.fleet.hosts:
-            key = (self.folder / f"authority/issued/{host.name}/{host.name}.key").read_text(encoding="ascii")
-            secret = key.splitlines()[1]
-            self.assertNotIn(secret, outcome.said)
-            self.assertNotIn(secret, self.site.on_host(host.name, "journalctl", "--no-pager", "-o", "cat"))
+    def test_3_keys_are_in_no_log_no_output_and_no_process(self) -> None:
+        processes, keys, said = Processes(pause=0.01), set(), ""
+        with processes.watched():
+            for door in ("ssh", "rpc"):
+                self.cert("renew", "--all")
+                outcome = self.push(door)
+                self.assert_renewed(outcome)
+                keys |= {secret_line(path) for path in (self.folder / "authority").rglob("*.key")}
+                said += outcome.said
+        said += "".join(self.site.on_host(host.name, "journalctl", "--no-pager", "-o", "cat") for host in self.fleet.hosts)
+        self.assertGreater(len(keys), 2 * len(self.fleet.hosts))
+        for key in keys:
+            self.assertNotIn(key, said)
+        self.assertEqual(files_with(self.site.state, *keys), [])
+        self.assertEqual(processes.showing(*keys), [])
 
     def test_4_a_revoked_controller_is_shut_out_once_the_list_is_there(self) -> None:
         self.cert("issue", "leaver", "--role", "controller", "--out", str(self.folder / "leaver"))

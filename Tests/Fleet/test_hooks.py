@@ -84,6 +84,11 @@ class Hooks(runners.WithAgents):
                 said.append((event["ended"]["_0"]["host"], "", event["ended"]["_0"]["outcome"]))
         return said
 
+    def doors(self, agent: Agent) -> set[str]:
+        """The doors that playbooks took to hosts, as the journal has it."""
+        events = (record["entry"].get("playbook", {}).get("_0", {}).get("event", {}) for record in self.site.records(agent, "agent-2"))
+        return {event["door"]["_1"]["door"] for event in events if "door" in event}
+
     ALL = [(hook, wave, how) for wave in (0, 1) for hook in ("before_wave", "after_wave") for how in ("begun", "passed")]
 
     def test_each_wave_waits_for_its_hooks_which_are_told_what_goes_on(self) -> None:
@@ -99,6 +104,7 @@ class Hooks(runners.WithAgents):
             told = ["before", status["id"], str(wave), "2.0.0", agent.name]
             self.assertEqual(self.marks(agent, host), [told, ["after", str(wave)]])
         self.assertEqual(self.hooks(agent), self.ALL)
+        self.assertEqual(self.doors(agent), {self.site.door.name})
         self.assertEqual(status["hooks"], {"before_wave": "hook.yml", "after_wave": "hook.yml"})
         log = self.site.run("logs", status["id"], "--source", "playbook").stdout
         for words in ("before_wave runs Leave a mark", "before_wave changed: Leave a mark", "after_wave runs Look at what is served",

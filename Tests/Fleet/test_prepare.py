@@ -60,6 +60,24 @@ class Prepare(runners.WithAgents):
         self.assertGreater(runs["h1"], 0)
         self.assertEqual(runs["h2"], 0)
 
+    def test_whoever_follows_a_hosts_log_reads_the_playbooks_lines_before_the_candidates_start(self) -> None:
+        agent = self.prepared_by(self.installed(), "fourth")
+        command = self.site.start(agent, "agent-2", policy(soak="3s"))
+        self.site.await_step(agent, "agent-2", "stage")
+        follower = self.site.command("logs", self.site.status()["id"], "--host", "h1", "--follow", "--output", "json")
+        self.assertEqual(command.end().code, PROMOTED)
+        read = follower.end()
+        self.assertEqual(read.code, 0, read.said)
+        lines = [json.loads(line) for line in read.stdout.splitlines()]
+        door = self.site.door.name
+        self.assertLessEqual({"step", "playbook", "gate", "rollout", door}, {line["source"] for line in lines})
+        self.assertEqual([line["wall"] for line in lines], sorted(line["wall"] for line in lines))
+        self.assertEqual({line["host"] for line in lines}, {"h1"})
+        prepared = max(place for place, line in enumerate(lines) if line["source"] == "playbook")
+        started = min(place for place, line in enumerate(lines) if line["source"] == door and line["text"].startswith("start"))
+        self.assertIn("Leave a mark", read.stdout)
+        self.assertLess(prepared, started, read.stdout)
+
     def test_where_it_fails_nothing_of_the_agent_is_changed(self) -> None:
         agent = self.prepared_by(self.installed(), "second", fails="h1")
         outcome = self.site.roll_out(agent, "agent-2", policy(), "--output", "json")

@@ -12,6 +12,7 @@ import unittest
 from pathlib import Path
 from typing import Any
 
+import runners
 import test_archives
 import test_connection_faults
 import test_connections
@@ -21,6 +22,7 @@ import test_controller_killed
 import test_controllers
 import test_faults
 import test_flip_races
+import test_hooks
 import test_host_faults
 import test_hosts
 import test_journal_faults
@@ -303,6 +305,23 @@ class Dependencies(test_shared_faults.Dependencies):
 class Journals(test_journal_faults.Journals):
     door = RPC
     each_time = ()
+
+
+class WithAnsible(RPC):
+    """The hosts' agents can run playbooks, too."""
+
+    def __init__(self, fleet: Fleet, folder: Path) -> None:
+        super().__init__(fleet, folder)
+        content = runners.bundle()
+        for host in self.behind(fleet):
+            runners.install(fleet, host, content)
+
+
+class Hooks(test_hooks.Hooks):
+    door = WithAnsible
+    each_time = (
+        "test_each_wave_waits_for_its_hooks_which_are_told_what_goes_on",
+    )
 
 
 class RunLogs(test_logs.RunLogs):

@@ -7,16 +7,15 @@ import json
 import os
 import re
 import ssl
-import threading
 import time
 import unittest
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from agent_verbs import AgentVerbTest
 from callers import Callers
+from leaks import Processes
 from own_agent import OwnAgent, OwnAgentTest, archive
 from plays import LONGEST
 from rollouts import PROMOTED, ROLLED_BACK, RolloutTest, at_once, policy
@@ -47,40 +46,6 @@ PLAYBOOK = """
 """
 
 
-class Processes:
-    """Looks at all processes of this machine, its hosts' among them, again and again, for a secret in what everybody may see."""
-
-    def __init__(self, secret: str) -> None:
-        self.secret = secret.encode()
-        self.looks = 0
-        self.found: list[str] = []
-
-    def look(self) -> None:
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                if self.secret in path.read_bytes():
-                    self.found.append(path.read_text(encoding="utf-8", errors="replace"))
-            except OSError:
-                continue  # it has ended
-        self.looks += 1
-
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        over = threading.Event()
-
-        def watch() -> None:
-            while not over.wait(0.1):
-                self.look()
-
-        thread = threading.Thread(target=watch)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-
-
 class Ten(RolloutTest):
     """What both classes have of their ten hosts. The tests build on one another, as the days of a fleet do: their names give the order."""
 
@@ -100,10 +65,6 @@ class FromNothing(Ten, AgentVerbTest):
 
     hosts = int(os.environ.get("SWITCHYARD_FROM_NOTHING", "4"))
 
-    @property
-    def secret(self) -> str:
-        return self.token.read_text(encoding="ascii").strip()
-
     def agent_file(self) -> str:
         desk = self.site.state / "authority/issued/desk"
         means = {"authority": str(desk / "ca.pem"), "certificate": str(desk / "desk.pem"), "key": str(desk / "desk.key"),
@@ -115,7 +76,7 @@ class FromNothing(Ten, AgentVerbTest):
         self.assertEqual(self.site.run("cert", "issue", "desk", "--role", "controller").code, 0)
         registered = self.verb("register", "--token-file", str(self.token))
         self.assertEqual(registered.code, 0, registered.said)
-        processes = Processes(self.secret)
+        processes = Processes()
         with processes.watched():
             began = time.monotonic()
             outcome = self.install("--token-file", str(self.token))
@@ -125,8 +86,8 @@ class FromNothing(Ten, AgentVerbTest):
             self.assertEqual((row["ok"], row["version"], row["live_slot"], row["problems"]), (True, OWN_VERSION, "blue", []), row)
         self.assertEqual(sorted(self.rows(asked)), sorted(self.names))
         self.assertGreater(processes.looks, 20)
-        self.assertEqual(processes.found, [])
-        self.assert_token_is_nowhere(registered, outcome, asked)
+        self.assertEqual(processes.showing(self.secret, *self.keys), [])
+        self.assert_secrets_are_nowhere(registered, outcome, asked)
 
     def test_2_a_playbook_has_equal_results_through_both_doors(self) -> None:
         project = self.site.folder / "project"
@@ -193,17 +154,6 @@ class TenHosts(Ten, OwnAgentTest):
             found[name] = slot["release"]["manifest"]["version"]
         return found
 
-    def doors(self) -> dict[str, list[str]]:
-        """The doors that the newest rollout took to each host, in the order of their first use, as its log has it."""
-        outcome = self.site.run("logs", self.site.status()["id"], "--output", "json")
-        self.assertEqual(outcome.code, 0, outcome.said)
-        found: dict[str, list[str]] = {}
-        for line in map(json.loads, outcome.stdout.splitlines()):
-            taken = found.setdefault(line.get("host", ""), [])
-            if line["source"] in ("ssh", "rpc") and line["source"] not in taken:
-                taken.append(line["source"])
-        return {name: found.get(name, []) for name in self.names}
-
     def assert_told(self, host: str, what: str) -> None:
         """The newest rollout tells which door was taken to a host, and why."""
         lines = [line for line in self.site.run("rollout", "logs").stdout.splitlines() if re.search(rf"\b{host}\b", line)]
@@ -214,20 +164,8 @@ class TenHosts(Ten, OwnAgentTest):
         self.assertEqual(self.live(), self.everywhere(version))
         self.assertEqual({name: self.ask(name, "GET", "/v1/facts").status for name in self.names}, self.everywhere(200))
 
-    def kill_for_good(self, host: str) -> str:
-        """The live slot's agent dies, and can't be started again; the value is its unit."""
-        slot = self.site.on_record(host, self.own("ssh"))["owner"]
-        self.site.on_host(host, "chmod", "000", f"/opt/switchyard/{NAME}/{slot}/bin/switchyard-agent")
-        unit = f"{NAME}-{slot}.service"
-        self.site.on_host(host, "systemctl", "kill", "--signal=KILL", unit)
-        self.wait_for("its end", lambda: self.active(unit, host) != "active")
-        return unit
-
     def address(self, host: str) -> str:
         return self.fleet.network.ipv4(self.fleet.host(host).number)
-
-    def active(self, unit: str, host: str) -> str:
-        return self.site.on_host(host, "systemctl", "show", "--property=ActiveState", "--value", unit).strip()
 
     def serials(self) -> dict[str, str]:
         return {name: ssl.get_server_certificate((self.address(name), 7440)) for name in self.names}
