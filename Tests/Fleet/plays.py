@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener, urlopen
 
 from fleetkit import pypi
 from fleetkit.base import cache_folder
@@ -159,6 +159,17 @@ class PlaybookTest(RolloutTest):
                 return str(answer.read().decode())
         except OSError as error:
             return f"{type(error).__name__}: {error}"
+
+    def proxied_by(self, host: str, secret: str) -> tuple[str, str]:
+        """What a client outside gets through a host's proxy, and whom the server took for the client."""
+        self.supplies.asked.clear()
+        proxy = ProxyHandler({"http": f"http://probe:{secret}@{self.address(host)}:8119"})
+        try:
+            with build_opener(proxy).open(f"{self.supplies.url}/hello", timeout=5) as answer:
+                text = answer.read().decode()
+        except OSError as error:
+            return f"{type(error).__name__}: {error}", ""
+        return text, self.supplies.asked[-1][0]
 
     def active(self, unit: str, host: str = "h1") -> str:
         return self.site.on_host(host, "systemctl", "show", "--property=ActiveState", "--value", unit).strip()

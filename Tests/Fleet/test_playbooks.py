@@ -8,7 +8,6 @@ import re
 import subprocess
 import tarfile
 import unittest
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -205,15 +204,7 @@ class Xray(PlaybookTest):
         return played
 
     def proxied(self) -> tuple[str, str]:
-        """What a client outside gets through the host, and whom the server took for the client."""
-        self.supplies.asked.clear()
-        proxy = urllib.request.ProxyHandler({"http": f"http://probe:{self.secret}@{self.address()}:8119"})
-        try:
-            with urllib.request.build_opener(proxy).open(f"{self.supplies.url}/hello", timeout=5) as answer:
-                text = answer.read().decode()
-        except OSError as error:
-            return f"{type(error).__name__}: {error}", ""
-        return text, self.supplies.asked[-1][0]
+        return self.proxied_by("h1", self.secret)
 
     def test_1_values_that_make_no_sense_are_refused_before_anything_is_changed(self) -> None:
         good = {"xray_config": xray(), "xray_health_proxy": "http://127.0.0.1:8118"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import unittest
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -116,15 +115,7 @@ class Xray(ServiceTest):
         return outcome
 
     def proxied(self) -> tuple[str, str]:
-        """What a client outside gets through the host, and whom the server took for the client."""
-        self.supplies.asked.clear()
-        proxy = urllib.request.ProxyHandler({"http": f"http://probe:{self.secret}@{self.address()}:8119"})
-        try:
-            with urllib.request.build_opener(proxy).open(f"{self.supplies.url}/hello", timeout=5) as answer:
-                text = answer.read().decode()
-        except OSError as error:
-            return f"{type(error).__name__}: {error}", ""
-        return text, self.supplies.asked[-1][0]
+        return self.proxied_by("h1", self.secret)
 
     def assert_proxies(self, tag: str) -> None:
         self.assertEqual(self.proxied(), ("hello from outside\n", self.address()))

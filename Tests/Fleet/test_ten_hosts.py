@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Ten hosts: agents from nothing, upgraded by themselves under load, in trouble, with new certificates, and playbooks through both doors."""
+"""Ten hosts: agents from nothing, upgraded by themselves under load, in trouble, with new certificates; playbooks and services behind them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from agent_verbs import AgentVerbTest
 from callers import Callers
 from leaks import Processes
 from own_agent import OwnAgent, OwnAgentTest, archive
-from plays import LONGEST
+from plays import LONGEST, PLAYBOOKS
 from rollouts import PROMOTED, ROLLED_BACK, RolloutTest, at_once, policy
 from test_agent_playbooks import OWN_VERSION
+from test_playbooks import caddyfile, xray
 
 NAME = "switchyard-agent"
 #: Of a verb that was to bring the old release back.
@@ -112,6 +113,33 @@ class FromNothing(Ten, AgentVerbTest):
         for outcome, counts, text in found["rpc"].values():
             self.assertEqual((outcome, counts["changed"], counts["skipped"], counts["ignored"]), ("changed", 3, 1, 1), counts)
             self.assertIn("it's $HOME; `x` 42", text)
+
+    def deploy(self, service: str, tag: str, config: str, *more: str) -> None:
+        file = self.site.folder / f"{service}-{tag}"
+        file.write_text(config, encoding="utf-8")
+        began = time.monotonic()
+        outcome = self.site.command(
+            "service", "deploy", service, "--inventory", self.site.inventory, "--door", "auto", "--agent", self.agent_file(),
+            "--ansible-runner", str(self.runner), "--playbooks", str(PLAYBOOKS), "--config", str(file),
+            "-e", f"{service}_health_seconds:=5", *more).end(LONGEST)
+        self.assertEqual(outcome.code, 0, outcome.said)
+        for name in self.names:
+            self.assertRegex(outcome.stdout, rf"(?m)^{name} +through the agent at {self.address(name)}")
+        print(f"{service}, {tag}: deployed on {len(self.names)} hosts in {time.monotonic() - began:.0f} s", flush=True)
+
+    def test_3_caddy_is_deployed_on_all_at_once_and_gets_another_configuration(self) -> None:
+        for answer in ("first", "second"):
+            self.deploy("caddy", answer, caddyfile(answer), "--health-url", "http://127.0.0.1:8080/", "--probe", "http:8080/")
+            self.assertEqual({name: self.get(f"http://{self.address(name)}:8080/") for name in self.names}, self.everywhere(answer))
+
+    @unittest.skipUnless(hosts == 10, "only with SWITCHYARD_FROM_NOTHING=10: it takes another minute on four hosts")
+    def test_4_xray_is_deployed_on_all_at_once_and_proxies_requests(self) -> None:
+        secret = "asked-of-each-client"
+        self.deploy("xray", "first", json.dumps(xray(secret=secret)), "--health-proxy", "http://127.0.0.1:8118",
+                    "--health-url", f"{self.supplies.url}/hello", "--probe", "tcp:8119",
+                    "-e", f"xray_python_find_links={self.wheels_url}")
+        for name in self.names:
+            self.assertEqual(self.proxied_by(name, secret), ("hello from outside\n", self.address(name)))
 
 
 class TenHosts(Ten, OwnAgentTest):
