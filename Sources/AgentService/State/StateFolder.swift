@@ -88,6 +88,8 @@ final class OpenFile: Sendable {
   }
 
   deinit {
+    // Lifted, and not only let go of: a child that is just being started has the file open until it runs.
+    flock(descriptor.rawValue, LOCK_UN)
     // All that could still fail is to be told of what was written, which was synced where it counts.
     try? descriptor.close()
   }
