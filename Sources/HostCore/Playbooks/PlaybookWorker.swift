@@ -17,6 +17,15 @@ struct PlaybookWorker {
   /// Silence is broken this often, in seconds, so that the controller can tell it from a lost connection.
   private static let keepalive = 10
 
+  /// Ansible takes no other file for one that says nothing.
+  private func emptyConfiguration() throws(HostFailure) -> String {
+    let path = "\(folder)/none.cfg"
+    let file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    guard file >= 0 else { throw systemFailure("making \(path)") }
+    close(file)
+    return path
+  }
+
   /// Runs it to its end, or until the controller has gone.
   func run(on connection: Int32) throws(HostFailure) {
     let bin = runner.prefix(upTo: runner.lastIndex(of: "/") ?? runner.startIndex)
@@ -33,7 +42,7 @@ struct PlaybookWorker {
     // What the host itself has set for Ansible is for its own runs: here the same comes of a playbook as over SSH, and no vault is
     // opened that the controller does not know of.
     let own = "\(folder)/job/project/ansible.cfg"
-    variables.append("ANSIBLE_CONFIG=\(access(own, R_OK) == 0 ? own : "/dev/null")")
+    variables.append("ANSIBLE_CONFIG=\(access(own, R_OK) == 0 ? own : try emptyConfiguration())")
     if hasVault { variables.append("ANSIBLE_VAULT_PASSWORD_FILE=\(folder)/job/env/vault-password") }
     let worker = try ConnectedProgram(
       [runner, "worker", "--private-data-dir", "\(folder)/job", "--keepalive-seconds", "\(Self.keepalive)"],
