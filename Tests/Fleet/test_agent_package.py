@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tarfile
 import unittest
 from pathlib import Path
 
@@ -32,7 +33,11 @@ class AgentPackage(OwnAgentTest):
         if made.returncode != 0:
             raise AssertionError(made.stdout + made.stderr)
         path = f"/root/{version}.deb"
-        cls.put("h1", path, Path(made.stdout.strip()).read_bytes())
+        package, archive = map(Path, made.stdout.splitlines())
+        with tarfile.open(archive) as tar:
+            if tar.getnames() != ["bin", "bin/switchyard-agent"]:
+                raise AssertionError(f"{archive}: {tar.getnames()}")
+        cls.put("h1", path, package.read_bytes())
         return path
 
     def dpkg(self, *arguments: str) -> str:
