@@ -67,7 +67,7 @@ struct RunnerLine: Sendable {
     case "runner_on_unreachable": return result(.unreachable)
     case "playbook_on_no_hosts_remaining": return .playEnded
     case "playbook_on_stats":
-      return .stats(data?.counts ?? [:], told: isSecret ? [:] : (data?.told ?? [:]).mapValues(bounded))
+      return .stats(data?.counts ?? [:], told: (data?.told ?? [:]).mapValues(bounded))
     case "error", "verbose", "system_warning":
       return .words(shown(plainText((raw.stdout ?? "").prefix(4000)).replacing("\n", with: " "), 1000))
     default: return .other

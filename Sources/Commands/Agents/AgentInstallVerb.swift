@@ -58,9 +58,13 @@ struct AgentInstallVerb: AsyncParsableCommand {
     let hosts = try await HostFleet.load(inventory)
     let digest = try fleet.tokenDigest(of: hosts, in: options.tokenFile)
     let archives = try await Archives.load(archive, sha256: sha256)
+    var (agent, rules) = (fleet.agent, try AgentInstallation.policy(policy, fleet: hosts.count))
+    // Before anything is issued or a host is asked: what is wrong with a playbook is found on this machine.
+    try await PlannedRuns.freeze(
+      &agent, of: options.agent ?? "the agent file", &rules, of: policy ?? "the policy", for: hosts)
     let installation = AgentInstallation(
-      fleet: fleet, release: Release(version: version, archives: archives),
-      policy: try AgentInstallation.policy(policy, fleet: hosts.count),
+      fleet: fleet, release: Release(version: version, archives: archives), policy: rules,
+      prepare: agent.prepare,
       configuration: AgentConfigurationText(
         controller: options.controller, tokenDigest: digest,
         more: try await AgentConfigurationText.more(config)),

@@ -13,7 +13,10 @@ import RolloutModel
 struct AgentInstallation: Sendable {
   let fleet: AgentFleet
   let release: Release
+  /// Its playbooks have their digests.
   let policy: Policy
+  /// What prepares each host in the rollout, with its digest; nil for nothing.
+  let prepare: PlannedPlaybook?
   let configuration: AgentConfigurationText
   let authority: AuthorityOptions
   let isQuiet: Bool
@@ -117,9 +120,9 @@ struct AgentInstallation: Sendable {
   }
 
   private func rollOut(_ hosts: [Host], _ agent: AgentDefinition, _ output: OutputOptions) async throws {
-    var (agent, policy) = (agent, policy)
+    var agent = agent
     agent.rpc = nil
-    try await PlannedRuns.freeze(&agent, of: "the agent file", &policy, of: "the policy", for: hosts)
+    agent.prepare = prepare
     let rollouts = try Rollouts.open(authority.state)
     let plan = Plan(
       id: RunID.make(agent.name, release.version), agent: agent, policy: policy, release: release,

@@ -92,7 +92,6 @@ struct WatchVerb: AsyncParsableCommand {
     let view = RolloutView.make(output.output)
     do { try await follow(found.id, rollouts, view, until: deadline) } catch {
       await view.settle()
-      view.leave()
       throw error
     }
   }
@@ -101,8 +100,8 @@ struct WatchVerb: AsyncParsableCommand {
     _ id: String, _ rollouts: Rollouts, _ view: RolloutView, until deadline: Moment?
   ) async throws {
     let time = SystemTimekeeper()
-    // A picture that can not be read now is drawn the next time; the loop below tells the error.
     let follower = RolloutFollower(rollouts, id)
+    // A picture that can not be read now is drawn the next time; the loop below tells the error.
     view.follow { try? await Look.snapshot(rollouts, follower) }
     while true {
       // Asked before the journal is read, so that nothing that came before the end is missed.

@@ -20,8 +20,8 @@ struct RolloutDriver {
   private struct Ended {
     var state: RolloutState
     var snapshot: RolloutSnapshot
-    /// Why it ended before the rollout came to rest.
-    var fault: JournalError?
+    /// Why it ended before the rollout came to rest, or before that was noted.
+    var fault: CommandError?
   }
 
   /// Takes the rollout's lock, brings the engine to where the journal ends, lets `orders` happen and works until the
@@ -35,7 +35,7 @@ struct RolloutDriver {
     }
     // A reader of this may take its time: the rollout is free for others by now.
     await view.end(with: ended.snapshot)
-    if let fault = ended.fault { throw CommandError.tool("the rollout stopped: \(fault)") }
+    if let fault = ended.fault { throw fault }
     if isShown, let hint = Self.hint(ended.state, id) { Output.error(hint) }
     return ended.state
   }
@@ -47,7 +47,7 @@ struct RolloutDriver {
       rollout: id, directory: rollouts.directory, holder: LockHolder.current(wall: time.wall))
     defer { withExtendedLifetime(lock) {} }
     let (engine, hasStarted) = try await rollouts.replay(id)
-    let ended = try await Workshop.use(through: engine.plan.agent.rpc) { workshop in
+    var ended = try await Workshop.use(through: engine.plan.agent.rpc) { workshop in
       let writer = runLog(id, view)
       let result: Result<Ended, any Error>
       do {
@@ -60,7 +60,11 @@ struct RolloutDriver {
       await writer?.close()
       return try result.get()
     }
-    if ended.fault == nil { try await rollouts.store.note(ended.state, of: id) }
+    guard ended.fault == nil else { return ended }
+    do throws(JournalError) { try await rollouts.store.note(ended.state, of: id) } catch {
+      // How it ended is told all the same.
+      ended.fault = .tool("the rollout is \(ended.state.rawValue), which can't be noted: \(error)")
+    }
     return ended
   }
 
@@ -92,10 +96,10 @@ struct RolloutDriver {
     }
     view.follow { await controller.snapshot() }
     let first: RolloutEvent = hasStarted ? .resumed(controller: identity.id) : .started
-    var fault: JournalError?
+    var fault: CommandError?
     do throws(JournalError) {
       _ = try await controller.run([first] + orders.map { .order($0) })
-    } catch { fault = error }
+    } catch { fault = .tool("the rollout stopped: \(error)") }
     signals.end()
     await server.close()
     let snapshot = await controller.snapshot()

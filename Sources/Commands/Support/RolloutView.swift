@@ -128,17 +128,18 @@ final class RolloutView: Sendable {
     }
   }
 
-  /// Leaves the terminal as it was, with a last word where there is one, in a hurry: on the calling thread, which waits for a reader for half a
-  /// second at most.
-  func leave(saying text: String? = nil) {
+  /// Leaves the terminal as it was, with a last word, for a signal's handler that is about to end the process: it sleeps on that handler's own
+  /// thread until the word is written, half a second at most.
+  func leave(saying text: String) {
     if isLive { out.write(LiveScreen.restoring) }
-    if let text { errors.write(Output.escaped(text) + "\n", to: STDERR_FILENO) }
+    errors.write(Output.escaped(text) + "\n", to: STDERR_FILENO)
     for _ in 0..<50 where !(isLive ? out : errors).isIdle { usleep(10_000) }
   }
 
-  /// Draws no more, and waits until all that was said is written.
+  /// Draws no more, leaves the terminal as it was, and waits until all that was said is written.
   func settle() async {
     await stopFollowing()
+    if isLive { out.write(LiveScreen.restoring) }
     await drained()
   }
 
