@@ -84,7 +84,7 @@ let package = Package(
     module("MarkedYAML", ["CYAML"]),
     // L4: adapters
     module("PolicyFiles", ["RolloutModel", "MarkedYAML"]),
-    module("Inventory", ["RolloutModel", "MarkedYAML"]),
+    module("Inventory", ["CLinux", "RolloutModel", "MarkedYAML"]),
     module(
       "SSHTransport",
       ["CLinux", "CSSH2", "EventLoop", "HostProtocol", "Ports", "RolloutModel", crypto]),
@@ -105,7 +105,7 @@ let package = Package(
         nioSSL, nioTLS,
       ]),
     module("Agents", ["Certificates", "HostProtocol", "HostSteps", "Ports", "RolloutModel", crypto]),
-    module("HostCore", ["HostMachine", "HostProtocol", "RolloutModel", "SystemdBus", crypto]),
+    module("HostCore", ["CLinux", "HostMachine", "HostProtocol", "RolloutModel", "SystemdBus", crypto]),
     module(
       "AgentService",
       [
@@ -131,7 +131,8 @@ let package = Package(
     module(
       "Commands",
       [
-        "AgentRPC", "Agents", "Certificates", "Controller", "ControllerMachine", "EventLoop", "HostProtocol",
+        "AgentRPC", "Agents", "CLinux", "Certificates", "Controller", "ControllerMachine", "EventLoop",
+        "HostProtocol",
         "HostSteps",
         "Inventory",
         "JournalStore",

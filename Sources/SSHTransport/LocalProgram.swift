@@ -29,6 +29,7 @@ func runLocalProgram(_ arguments: [String], within limit: Duration) throws(Local
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
   posix_spawn_file_actions_adddup2(&actions, output[1], 1)
   posix_spawn_file_actions_adddup2(&actions, errors[1], 2)
+  posix_spawn_file_actions_addclosefrom_np(&actions, 3)
   var process: pid_t = 0
   var cArguments: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
   cArguments.append(nil)
@@ -37,10 +38,18 @@ func runLocalProgram(_ arguments: [String], within limit: Duration) throws(Local
   close(output[1])
   close(errors[1])
   guard code == 0 else { throw failure(code) }
-  let collected = collect([output[0], errors[0]], until: ContinuousClock.now + limit)
-  if collected == nil { kill(process, SIGKILL) }
+  let deadline = ContinuousClock.now + limit
+  let collected = collect([output[0], errors[0]], until: deadline)
   var status: Int32 = 0
-  while waitpid(process, &status, 0) < 0, errno == EINTR {}
+  // One that closed its streams may go on.
+  while waitpid(process, &status, WNOHANG) != process {
+    guard collected != nil, ContinuousClock.now < deadline else {
+      kill(process, SIGKILL)
+      while waitpid(process, &status, 0) < 0, errno == EINTR {}
+      throw LocalFileError(path: name, code: 0, other: "it did not end in time")
+    }
+    usleep(1000)
+  }
   guard let collected else { throw LocalFileError(path: name, code: 0, other: "it did not end in time") }
   return ProgramOutput(status: status, output: collected[0], errors: collected[1])
 }

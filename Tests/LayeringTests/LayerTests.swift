@@ -55,7 +55,9 @@ struct LayerTests {
   @Test("Only the adapters of C libraries import them")
   func cModulesAreWrapped() {
     let users = [
-      "CCurl": ["Probes"], "CLinux": ["AgentService", "EventLoop", "SSHTransport"], "CSSH2": ["SSHTransport"],
+      "CCurl": ["Probes"],
+      "CLinux": ["AgentService", "Commands", "EventLoop", "HostCore", "Inventory", "SSHTransport"],
+      "CSSH2": ["SSHTransport"],
       "CYAML": ["MarkedYAML"],
       "CSystemd": ["SystemdBus"],
     ]

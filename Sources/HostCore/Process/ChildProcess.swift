@@ -1,9 +1,6 @@
+import CLinux
 import Glibc
 import RolloutModel
-import Synchronization
-
-/// Between the making of a pipe and its mark for closing no other thread may start a program, which would hold it open.
-private let starting = Mutex<Void>(())
 
 /// A program started on the host, in a process group of its own, with nothing inherited but its three streams.
 /// Ended, group and all, when this value's life ends.
@@ -39,7 +36,6 @@ package final class ChildProcess {
     else {
       throw systemFailure("making a pipe")
     }
-    try Self.closeOthersOnExec()
     pid = try Self.spawn(
       path, argv, variables, streams: [input.number, outputEnd.number, errorsEnd.number])
   }
@@ -106,23 +102,8 @@ package final class ChildProcess {
   /// A pipe whose ends no other program inherits.
   static func pipe() throws(HostFailure) -> (read: Descriptor, write: Descriptor) {
     var ends: [Int32] = [-1, -1]
-    let error = starting.withLock { _ in
-      guard Glibc.pipe(&ends) == 0 else { return errno }
-      // Fails for no open descriptor.
-      for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-      return 0
-    }
-    guard error == 0 else { throw systemFailure("making a pipe", error) }
+    guard pipe2(&ends, O_CLOEXEC) == 0 else { throw systemFailure("making a pipe") }
     return (read: Descriptor(owning: ends[0]), write: Descriptor(owning: ends[1]))
-  }
-
-  /// Marks whatever this process was itself left with by the one that started it: a child must not hold it open.
-  private static func closeOthersOnExec() throws(HostFailure) {
-    for name in try FileTree.names(in: try FileTree.openFolder("/proc/self/fd")) {
-      guard let number = Int32(name), number > 2 else { continue }
-      // One that is closed by now, as the folder's own, needs no mark.
-      _ = fcntl(number, F_SETFD, FD_CLOEXEC)
-    }
   }
 
   /// Starts a program in a process group of its own, with these descriptors as its first ones.
@@ -139,8 +120,9 @@ package final class ChildProcess {
     }
     for place in streams.indices {
       posix_spawn_file_actions_adddup2(&actions, aside + Int32(place), Int32(place))
-      posix_spawn_file_actions_addclose(&actions, aside + Int32(place))
     }
+    // In the child itself: whatever another thread opens, or this process was left with, no mark can be late.
+    posix_spawn_file_actions_addclosefrom_np(&actions, 3)
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
@@ -155,7 +137,7 @@ package final class ChildProcess {
     var pid: pid_t = 0
     let error = withCStrings(argv) { arguments in
       withCStrings(environment) { variables in
-        starting.withLock { _ in posix_spawn(&pid, path, &actions, &attributes, arguments, variables) }
+        posix_spawn(&pid, path, &actions, &attributes, arguments, variables)
       }
     }
     guard error == 0 else { throw systemFailure("starting \(escapedForTerminal(path))", error) }
