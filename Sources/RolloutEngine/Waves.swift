@@ -148,9 +148,10 @@ extension RolloutEngine {
     let borne = borne(in: place)
     let because = "\(plan.hosts[host].name): \(hosts[host].reason)"
     if failuresByWave[place] > borne {
-      breach(
-        "\(failuresByWave[place]) failed in \(place == 0 ? "the canary" : "wave \(planned.name)"), \(borne) borne (\(because))"
-      )
+      // Which of the budgets it was can't be told from the name of a first wave that isn't called canary.
+      let isNamed = place > 0 || planned.name == "canary"
+      let wave = isNamed ? "wave \(planned.name)" : "wave \(planned.name) (budget canary)"
+      breach("\(failuresByWave[place]) failed in \(wave), \(borne) borne (\(because))")
     } else if failures > borneInFleet {
       breach("\(failures) failed in the fleet, \(borneInFleet) borne (\(because))")
     }

@@ -112,6 +112,39 @@ struct AccessTests {
     }
   }
 
+  @Test("What is under way for a controller ends when its certificate is revoked, and no other's does")
+  func revokedInTheMidst() async throws {
+    try await RunningAgent.with(
+      revocations: ListedSerials.reader,
+      configure: { configuration, scratch in
+        configuration.revoked = try scratch.write("LIST\n", to: "crl.pem")
+      }
+    ) { agent in
+      try await FarServer.with(.unix(agent.scratch.file("host.sock")), serve: FarServer.echo) { _ in
+        let stays = try await DuplexClient.connect(agent)
+        let goes = try await DuplexClient.connect(agent, as: "revoked")
+        try await stays.executeThenClose { stayed, orders in
+          var stayed = stayed.makeAsyncIterator()
+          try await orders.write(DuplexClient.head("/v1/host"))
+          #expect(try await stayed.head().status == .ok)
+          try await goes.executeThenClose { gone, orders in
+            var gone = gone.makeAsyncIterator()
+            try await orders.write(DuplexClient.head("/v1/host"))
+            #expect(try await gone.head().status == .ok)
+            try agent.scratch.write("LIST\n\(Authority.serial("revoked"))\n", to: "crl.pem")
+            // Severed, not ended in order: what came must not be taken for all.
+            await #expect(throws: (any Error).self) { _ = try await gone.rest() }
+            #expect(agent.log.text.contains("a controller's connection is ended"))
+          }
+          try await orders.write(DuplexClient.body(Array("still here".utf8)))
+          #expect(try await stayed.bytes(10) == Array("still here".utf8))
+          try await orders.write(.end(nil))
+          #expect(try await stayed.rest().isEmpty)
+        }
+      }
+    }
+  }
+
   @Test(
     "Where the authority is replaced, connections of the former one's clients end with their next request")
   func replacedAuthority() async throws {

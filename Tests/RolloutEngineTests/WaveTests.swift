@@ -176,6 +176,20 @@ import Testing
     #expect(bench.engine.stateReason.hasPrefix("2 failed in wave"))
   }
 
+  @Test("What is breached in the first wave is the canary's budget, whatever the wave's name")
+  func namesBudget() throws {
+    for (name, words) in [
+      ("canary", "1 failed in wave canary, 0"), ("all", "1 failed in wave all (budget canary), 0"),
+    ] {
+      var only = wave(everybody)
+      only.name = name
+      var bench = try Bench(2, makePolicy([only], budget: budget(canary: 0), onBreach: .halt))
+      bench.send(.started)
+      bench.fail(0, .host)
+      #expect(bench.engine.stateReason.hasPrefix(words))
+    }
+  }
+
   @Test("Shares of failures round down: 2 % of 49 hosts bears none, of 50 one")
   func shares() throws {
     for (count, borne) in [(49, 0), (50, 1), (99, 1), (100, 2)] {

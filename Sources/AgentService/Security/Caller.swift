@@ -7,8 +7,8 @@ import X509
 struct Caller: Hashable, Sendable {
   /// Its common name and its DNS names, as the certificate has them.
   let names: [String]
-  /// The certificate's serial number.
-  let serial: [UInt8]
+  /// What it showed.
+  let certificate: Certificate
 
   /// What the log calls it.
   var label: String { names.first.map { escapedForTerminal($0, limit: 100) } ?? "unnamed" }
@@ -19,7 +19,7 @@ struct Caller: Hashable, Sendable {
     _ certificate: Certificate, controllers: [String]?, revoked: (any RevokedSerials)?, now: Date
   ) throws(AgentError) {
     names = Self.names(of: certificate)
-    serial = Array(certificate.serialNumber.bytes)
+    self.certificate = certificate
     guard certificate.notValidBefore <= now, now <= certificate.notValidAfter else {
       throw .forbidden("the client certificate of \(label) is not valid at this time", hint: "renew it")
     }
@@ -34,7 +34,7 @@ struct Caller: Hashable, Sendable {
           "the agent's revocation list is out of date, so that nobody can be told from the revoked",
           hint: "bring the authority's latest list to the host")
       }
-      guard !revoked.isRevoked(serial: serial) else {
+      guard !revoked.takesBack(certificate) else {
         throw .forbidden("the client certificate of \(label) is revoked", hint: "have another one issued")
       }
     }

@@ -23,12 +23,14 @@ final class Credentials: Sendable {
   /// What new connections are made with.
   var current: Identity { held.withLock { $0 } }
 
-  /// Looks at the files again and again until the task is cancelled.
-  func watch(every pause: Duration) async {
+  /// Looks at the files again and again until the task is cancelled. `renewed` is called after each change of what is in force.
+  func watch(every pause: Duration, renewed: @escaping @Sendable () -> Void) async {
     while true {
       do {
         try await Task.sleep(for: pause)
-        try await NIOThreadPool.singleton.runIfActive { self.refresh() }
+        try await NIOThreadPool.singleton.runIfActive {
+          if self.refresh() { renewed() }
+        }
       } catch {
         // Cancelled: the agent ends.
         return
@@ -36,19 +38,21 @@ final class Credentials: Sendable {
     }
   }
 
-  /// Takes the files over if they changed and are good; else what was read before stays in force.
-  func refresh() {
+  /// Takes the files over if they changed and are good, and says whether; else what was read before stays in force.
+  private func refresh() -> Bool {
     let now = files.marks()
-    guard marks.withLock({ $0 }) != now else { return }
+    guard marks.withLock({ $0 }) != now else { return false }
     marks.withLock { $0 = now }
     do throws(FileProblems) {
       let fresh = try files.load()
       held.withLock { $0 = fresh }
       log.info("certificates were read again")
+      return true
     } catch {
       log.error(
         "certificates changed and can't be used; those read before stay in force",
         metadata: ["error": "\(error)"])
+      return false
     }
   }
 }

@@ -29,6 +29,16 @@ struct Gatekeeper: Sendable {
     return caller
   }
 
+  /// Ends what is under way for those who would not be let in any more, for their certificate was taken back or their authority
+  /// replaced. An idle connection of theirs is told so at its next request; one whose certificate or list has come to its end may
+  /// finish what it began.
+  func review() {
+    let current = credentials.current
+    connections.sever(for: "the client certificate counts no more") { certificate, former in
+      !current.stillTrusts(certificate, provenBy: former) || current.revoked?.takesBack(certificate) ?? false
+    }
+  }
+
   /// Compares hashes, all of both whatever they are: how long that takes tells nothing of the token.
   private static func isToken(_ token: Substring, of wanted: RolloutModel.Digest) -> Bool {
     guard let hash = RolloutModel.Digest(bytes: Array(SHA256.hash(data: Data(token.utf8)))) else {

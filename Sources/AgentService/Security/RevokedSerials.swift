@@ -1,4 +1,5 @@
 import FoundationEssentials
+import X509
 
 /// A revocation list as far as the agent asks it.
 public protocol RevokedSerials: Sendable {
@@ -8,6 +9,13 @@ public protocol RevokedSerials: Sendable {
   var number: Int64 { get }
   /// When the authority meant to have published the next list; nil where it doesn't say.
   var nextUpdate: Date? { get }
+}
+
+extension RevokedSerials {
+  /// Whether a certificate of the authority's is taken back.
+  func takesBack(_ certificate: Certificate) -> Bool {
+    isRevoked(serial: Array(certificate.serialNumber.bytes))
+  }
 }
 
 /// Makes a list from the bytes of its file, once its signature is that of one of the certificates in the authority's file, whose

@@ -108,7 +108,7 @@ public struct AgentServer: Sendable {
           return .helper
         }
         group.addTask {
-          await credentials.watch(every: .seconds(2))
+          await credentials.watch(every: .seconds(2)) { [gatekeeper = responder.gatekeeper] in gatekeeper.review() }
           return .helper
         }
         defer { group.cancelAll() }

@@ -1,6 +1,7 @@
 import Logging
 import NIOCore
 import Synchronization
+import X509
 
 /// The clients' connections that are open. Strangers, of whom no request has been let in yet, have a share of their own: however many
 /// come, controllers get in. Where a share is full, somebody who is owed nothing goes.
@@ -12,10 +13,12 @@ final class Connections: Sendable {
     let identity: Identity
     /// The order in which they came, or were answered last.
     var order: Int
-    /// Whether a request of it was let in by the gatekeeper.
-    var isKnown = false
+    /// What a request of it was let in with by the gatekeeper.
+    var certificate: Certificate?
     /// Requests whose answer has not ended.
     var open = 0
+
+    var isKnown: Bool { certificate != nil }
   }
 
   private struct State {
@@ -65,7 +68,7 @@ final class Connections: Sendable {
 
   /// A request on a connection was let in: from now on it counts among those of controllers. False where there are too many of
   /// those, and all of them are busy.
-  func admit(_ channel: any Channel) -> Bool {
+  func admit(_ channel: any Channel, with certificate: Certificate) -> Bool {
     let name = ObjectIdentifier(channel)
     let (isIn, victim) = state.withLock { state -> (Bool, Entry?) in
       // One that was closed in the meantime takes nobody's place.
@@ -76,7 +79,7 @@ final class Connections: Sendable {
         victim = Self.take(all.filter { $0.open == 0 }, from: &state)
         guard victim != nil else { return (false, nil) }
       }
-      state.entries[name]?.isKnown = true
+      state.entries[name]?.certificate = certificate
       return (true, victim)
     }
     close(victim, "an idle connection of a controller gives way to another one's")
@@ -96,6 +99,17 @@ final class Connections: Sendable {
       state.entries[name]?.open = max(0, open - 1)
       state.entries[name]?.order = state.next
       state.next += 1
+    }
+  }
+
+  /// Ends those on which something is under way for a certificate that is refused, whose handshake was made with the identity given.
+  func sever(for why: String, where isRefused: (Certificate, Identity) -> Bool) {
+    for entry in state.withLock({ $0.entries.values.filter { $0.open > 0 } }) {
+      guard let certificate = entry.certificate, isRefused(certificate, entry.identity) else { continue }
+      log.notice(
+        "a controller's connection is ended",
+        metadata: ["peer": .string(AgentService.peer(entry.channel.remoteAddress)), "reason": .string(why)])
+      Severing.sever(entry.channel)
     }
   }
 

@@ -55,7 +55,7 @@ struct Responder: Sendable {
         .serviceUnavailable, "draining", "this agent is on its way to its end",
         hint: "connect anew: another one takes over")
     }
-    guard caller == nil || connections.admit(channel) else {
+    guard caller.map({ connections.admit(channel, with: $0.certificate) }) ?? true else {
       throw AgentError(
         .serviceUnavailable, "busy", "\(limits.connections) connections of controllers are busy already",
         hint: "ask again later, or over a connection that is open")
