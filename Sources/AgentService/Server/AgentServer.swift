@@ -108,7 +108,7 @@ public struct AgentServer: Sendable {
           return .helper
         }
         group.addTask {
-          await credentials.watch(every: .seconds(2)) { [gatekeeper = responder.gatekeeper] in gatekeeper.review() }
+          await credentials.watch(every: .seconds(2)) { [responder] in responder.gatekeeper.review() }
           return .helper
         }
         defer { group.cancelAll() }
