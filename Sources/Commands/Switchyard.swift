@@ -31,7 +31,7 @@ public enum SwitchyardProgram {
     // Not ArgumentParser's own flag: that one answers, as a success, any `--version V` of a verb that lacks something else.
     if CommandLine.arguments.dropFirst().elementsEqual(["--version"]) {
       Output.line("switchyard \(switchyardVersion)")
-      exit(0)
+      exit(Output.exitCode())
     }
     do {
       var command = try Switchyard.parseAsRoot()
@@ -46,7 +46,7 @@ public enum SwitchyardProgram {
     } catch {
       leave(over: error)
     }
-    exit(0)
+    exit(Output.exitCode())
   }
 
   private static func leave(over error: any Error) -> Never {
@@ -55,7 +55,7 @@ public enum SwitchyardProgram {
     if code.isSuccess {
       // Help, or a script for a shell, which must arrive as it is.
       if !message.isEmpty { Output.write(message + "\n", to: STDOUT_FILENO) }
-      exit(0)
+      exit(Output.exitCode())
     }
     if !message.isEmpty { Output.error(message) }
     // Arguments that can't be understood are invalid input; verbs end with codes of their own.

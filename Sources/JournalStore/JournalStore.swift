@@ -22,6 +22,8 @@ public final class JournalStore: Journal, Sendable {
   /// Opens the journal in a folder, both made where they are missing, for their owner alone. Blocks for a few file operations.
   public init(directory: String) throws(JournalError) {
     try StateFolder.make(directory)
+    // Locks, sockets and logs of rollouts go there before a controller has made it.
+    try StateFolder.make(StateFolder.rollouts(in: directory))
     still = nil
     path = StateFolder.journal(in: directory)
     let writers = try FileLock(opening: StateFolder.writersLock(in: directory))
@@ -48,9 +50,15 @@ public final class JournalStore: Journal, Sendable {
     try StateFolder.sync(directory)
   }
 
-  /// Whether a folder holds a journal.
-  public static func isPresent(in directory: String) -> Bool {
-    access(StateFolder.journal(in: directory), F_OK) == 0
+  /// Whether a folder holds a journal. Throws where that can't be told, as for want of rights.
+  public static func isPresent(in directory: String) throws(JournalError) -> Bool {
+    guard access(StateFolder.journal(in: directory), F_OK) != 0 else { return true }
+    guard errno == ENOENT || errno == ENOTDIR else {
+      throw JournalError(
+        "can't look for a journal in \(escapedForTerminal(directory)): \(String(cString: strerror(errno)))",
+        hint: "ask as the user that runs rollouts, or name the right folder with --state")
+    }
+    return false
   }
 
   /// Opens the journal in a folder for reading alone. Throws where there is none. Blocks for a few file operations.

@@ -58,7 +58,7 @@ public final class RolloutLock: Sendable {
   /// Blocks for a few file operations.
   public init(rollout: String, directory: String, holder: LockHolder) throws(JournalError) {
     try StateFolder.check(rollout)
-    try StateFolder.make(directory + "/rollouts")
+    try StateFolder.make(StateFolder.rollouts(in: directory))
     lock = try FileLock(opening: StateFolder.rolloutLock(of: rollout, in: directory))
     guard lock.tryLock() else {
       let who = Self.holder(lock).map { "\($0)" } ?? "another process"

@@ -10,8 +10,11 @@ enum StateFolder {
   /// Held by whoever writes to the journal's file, for the length of one commit.
   static func writersLock(in directory: String) -> String { directory + "/journal.lock" }
 
+  /// What controllers keep beside the journal.
+  static func rollouts(in directory: String) -> String { directory + "/rollouts" }
+
   static func rolloutLock(of rollout: String, in directory: String) -> String {
-    "\(directory)/rollouts/\(rollout).lock"
+    "\(rollouts(in: directory))/\(rollout).lock"
   }
 
   /// Makes a folder, for its owner alone, and the folders above it, where they are missing.

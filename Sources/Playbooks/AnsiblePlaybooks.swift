@@ -63,7 +63,8 @@ public struct AnsiblePlaybooks: PlaybookRunner {
     let project = try await Blocking.run { () throws(PlaybookError) in
       try folder.makeFolder("tmp")
       try folder.makeFolder("ssh")
-      return try ProjectSnapshot.take(job.project, into: folder, as: "project")
+      return try ProjectSnapshot.take(
+        job.project, into: folder, as: "project", without: Self.ownFiles(of: job))
     }
     if let digest = job.digest, digest != project.digest {
       throw PlaybookError(
@@ -94,6 +95,17 @@ public struct AnsiblePlaybooks: PlaybookRunner {
     // The inventory is read where the person is, the playbook where the project is.
     let folders = [project.path, FileManager.default.currentDirectoryPath]
     return await Blocking.run { VaultSettings.areMade(in: environment, folders: folders) }
+  }
+
+  /// What a job was made from, which no host needs: each gets its own variables alone.
+  private static func ownFiles(of job: PlaybookJob) -> [String] {
+    var paths = job.sources + job.attachments.map(\.path)
+    if let password = job.vaultPassword { paths.append(password) }
+    guard let inventory = job.inventory else { return paths }
+    // Ansible reads these beside an inventory's file, and in an inventory's folder.
+    let folder = inventory.lastIndex(of: "/").map { String(inventory[..<$0]) } ?? "."
+    let places = [folder, inventory].flatMap { ["\($0)/group_vars", "\($0)/host_vars"] }
+    return paths + [inventory] + places
   }
 
   private static func validate(_ job: PlaybookJob) throws(PlaybookError) {

@@ -17,22 +17,32 @@ struct ProjectSnapshot: Sendable {
     ".git", ".hg", ".svn", "__pycache__", ".build", ".venv", "node_modules",
   ]
 
-  /// Copies a project into the folder of a run. Errors: too large, links that lead out of it, files that can't be read.
-  static func take(_ project: String, into folder: RunFolder, as name: String) throws(PlaybookError)
-    -> ProjectSnapshot
-  {
+  /// Copies a project into the folder of a run, without some of its files. Errors: too large, links that lead out of it, files that
+  /// can't be read.
+  static func take(
+    _ project: String, into folder: RunFolder, as name: String, without paths: [String] = []
+  ) throws(PlaybookError) -> ProjectSnapshot {
     guard let resolved = realpath(project, nil) else {
       throw invalid(
         "the project's folder \(escapedForTerminal(project)): \(String(cString: strerror(errno)))")
     }
     defer { free(resolved) }
-    var copy = Copy(root: String(cString: resolved), folder: folder, name: name)
+    // The run's own folder may lie in the project, too, where that is a folder for temporary files.
+    let left = Set((paths + [folder.path]).compactMap(Self.resolved))
+    var copy = Copy(root: String(cString: resolved), folder: folder, name: name, left: left)
     try folder.makeFolder(name)
     try copy.copy("")
     let manifest = ProjectManifest(copy.entries)
     if let flaw = manifest.flaw { throw invalid("the project \(escapedForTerminal(project)) has \(flaw)") }
     return ProjectSnapshot(
       manifest: manifest, digest: try sha256(manifest.text.utf8), path: "\(folder.path)/\(name)")
+  }
+
+  /// A path without links; nil where nothing is.
+  private static func resolved(_ path: String) -> String? {
+    guard let resolved = realpath(path, nil) else { return nil }
+    defer { free(resolved) }
+    return String(cString: resolved)
   }
 
   private static func invalid(_ message: String) -> PlaybookError {
@@ -54,11 +64,14 @@ struct ProjectSnapshot: Sendable {
     let root: String
     let folder: RunFolder
     let name: String
+    /// What is not copied, by its path without links.
+    let left: Set<String>
     var entries: [ProjectManifest.Entry] = []
     private var bytes: Int64 = 0
 
-    init(root: String, folder: RunFolder, name: String) {
+    init(root: String, folder: RunFolder, name: String, left: Set<String>) {
       self.root = root
+      self.left = left
       self.folder = folder
       self.name = name
     }
@@ -74,6 +87,7 @@ struct ProjectSnapshot: Sendable {
         let inner = path.isEmpty ? entry : "\(path)/\(entry)"
         if let flaw = ProjectManifest.flaw(ofPath: inner) { throw invalid("the project has \(flaw)") }
         let source = try resolve(inner)
+        guard !left.contains(source) else { continue }
         var about = stat()
         guard stat(source, &about) == 0 else { throw RunFolder.failure("looking at \(source)") }
         switch about.st_mode & S_IFMT {

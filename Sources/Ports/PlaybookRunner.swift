@@ -25,7 +25,7 @@ public struct PlaybookJob: Sendable {
     }
   }
 
-  /// The folder that is sent whole: the playbook, roles, files and templates beside it.
+  /// The folder that is sent: the playbook, roles, files and templates beside it.
   public var project: String
   /// The playbook's path inside the project.
   public var playbook: String
@@ -39,6 +39,9 @@ public struct PlaybookJob: Sendable {
   public var attachments: [Attachment] = []
   /// A file with the password of vaults; nil for none. What tasks say is withheld then.
   public var vaultPassword: String?
+  /// Files that the job was made from. Like the inventory with its variables and the vaults' password they are for this machine
+  /// alone: where they lie in the project, they are no part of it.
+  public var sources: [String] = []
   /// Only what has one of these tags is run; none for all of it. Letters, digits, dashes and underscores.
   public var tags: [String] = []
   /// Nothing is changed, only foretold (Ansible's check mode).

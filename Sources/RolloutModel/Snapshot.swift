@@ -153,6 +153,21 @@ public struct HostSnapshot: Hashable, Sendable, Codable {
     self.since = since
   }
 
+  /// What new connections reach, and what is kept, is told of every host: `null` says that there is none, or that nobody knows.
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(host, forKey: .host)
+    try values.encode(wave, forKey: .wave)
+    try values.encode(state, forKey: .state)
+    try values.encode(liveSlot, forKey: .liveSlot)
+    try values.encode(liveVersion, forKey: .liveVersion)
+    try values.encode(retainedVersion, forKey: .retainedVersion)
+    try values.encode(reason, forKey: .reason)
+    try values.encode(lastLines, forKey: .lastLines)
+    try values.encode(phases, forKey: .phases)
+    try values.encodeIfPresent(since, forKey: .since)
+  }
+
   enum CodingKeys: String, CodingKey {
     case host, wave, state, reason, phases, since
     case liveSlot = "live_slot"

@@ -36,6 +36,12 @@ struct Simulate: AsyncParsableCommand {
   @Flag(help: "Print what happened, step by step.")
   var trace = false
 
+  func validate() throws {
+    guard !from.addingReportingOverflow(seeds).overflow else {
+      throw ValidationError("--from \(from): there are no \(seeds) seeds after it")
+    }
+  }
+
   func run() async throws {
     if let history { try await Recorded.judge(history) } else { try simulate() }
   }

@@ -33,6 +33,25 @@ struct ProjectTests {
     #expect(access(folder.path, F_OK) != 0)
   }
 
+  @Test("What the run was made from is no part of the project, under whatever name it lies there")
+  func leavesOut() async throws {
+    let source = try await RunFolder.make()
+    for folder in ["p/group_vars", "p/roles/a/vars"] { try source.makeFolder(folder) }
+    for path in ["site.yml", "hosts.yml", "secrets.yml", "group_vars/all.yml", "roles/a/vars/main.yml"] {
+      try source.write("x", to: "p/\(path)")
+    }
+    symlink("hosts.yml", "\(source.path)/p/again.yml")
+    let folder = try await RunFolder.make()
+    let own = ["hosts.yml", "./secrets.yml", "group_vars", "host_vars"].map { "\(source.path)/p/\($0)" }
+    let taken = try ProjectSnapshot.take("\(source.path)/p", into: folder, as: "p", without: own)
+    #expect(taken.manifest.entries.map(\.path) == ["roles/a/vars/main.yml", "site.yml"])
+    // A project that the run's own folder lies in does not copy that into itself.
+    let inner = try ProjectSnapshot.take(folder.path, into: folder, as: "q")
+    #expect(inner.manifest.entries.isEmpty)
+    await source.remove()
+    await folder.remove()
+  }
+
   @Test("What a killed run has left goes with the next one, what another one uses stays")
   func leftovers() async throws {
     let folder = try await RunFolder.make()

@@ -91,7 +91,7 @@ struct HostsRollbackVerb: AsyncParsableCommand {
 
 struct HostsClearVerb: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "clear", abstract: "Lift quarantines, forget refused releases and floors; needs --reason.")
+    commandName: "clear", abstract: "Lift quarantines, forget refused releases and floors.")
   @OptionGroup var options: InventoryOptions
   @OptionGroup var why: ReasonOptions
   @OptionGroup var output: OutputOptions
@@ -100,14 +100,11 @@ struct HostsClearVerb: AsyncParsableCommand {
   var agent: String
 
   func run() async throws {
-    guard !why.reason.isEmpty else {
-      throw CommandError.invalid("clear needs --reason TEXT")
-    }
     let hosts = try await HostFleet.load(options)
     let definition = try HostFleet.agent(agent)
     let name = definition.name
-    let answers = try await HostFleet.ask(hosts, through: definition.rpc) { _ in
-      .clear(name, reason: "\(Person.name): \(why.reason)")
+    let reason = "\(Person.name): \(why.reason.isEmpty ? "cleared by hand" : why.reason)"
+    let answers = try await HostFleet.ask(hosts, through: definition.rpc) { _ in .clear(name, reason: reason)
     }
     try HostFleet.report(answers, output)
   }

@@ -96,6 +96,7 @@ struct PlaybookRunOptions: ParsableArguments {
         variable: String(text[..<sign]), path: String(text[text.index(after: sign)...]))
     }
     job.vaultPassword = vaultPasswordFile.map(Self.absolute)
+    job.sources = vars
     job.forks = forks
     job.deadline = span.duration
     return job

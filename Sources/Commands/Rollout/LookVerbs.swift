@@ -27,7 +27,7 @@ struct ListVerb: AsyncParsableCommand {
     var snapshots: [RolloutSnapshot] = []
     var damaged: [String] = []
     // Before the first rollout there is no journal, and none is made for a look.
-    if JournalStore.isPresent(in: try state.checked()) {
+    if try JournalStore.isPresent(in: try state.checked()) {
       let rollouts = try Rollouts.read(state)
       for summary in try await rollouts.store.rollouts() {
         do { snapshots.append(try await Look.snapshot(rollouts, summary.id)) } catch {
@@ -205,9 +205,11 @@ enum Look {
   static func snapshot(_ rollouts: Rollouts, _ follower: RolloutFollower) async throws -> RolloutSnapshot {
     var snapshot = try await follower.advance().snapshot()
     let id = snapshot.id
-    if !snapshot.state.isEnd, snapshot.state == .running || snapshot.state == .rollingBack,
-      try rollouts.holder(id) == nil
-    {
+    // One that rests as it should has nothing in flight.
+    let isAtWork =
+      !snapshot.state.isEnd
+      && (snapshot.state == .running || snapshot.state == .rollingBack || snapshot.counts.inFlight > 0)
+    if isAtWork, try rollouts.holder(id) == nil {
       let note = "no controller is at work; `switchyard rollout resume \(id)` takes it up"
       snapshot.reason = snapshot.reason.isEmpty ? note : "\(snapshot.reason); \(note)"
     }

@@ -62,6 +62,9 @@ struct PauseVerb: AsyncParsableCommand {
     let rollouts = try Rollouts.change(rollout.state)
     let found = try await rollouts.find(rollout.id)
     guard try rollouts.holder(found.id) != nil else {
+      if try await rollouts.replay(found.id).engine.state == .paused {
+        return try Reply.report(found.id, .paused, output)
+      }
       throw CommandError.invalid("rollout \(found.id) has no running controller: nothing is being started")
     }
     let state = try await OrderSender(rollouts: rollouts, output: output.output).send(

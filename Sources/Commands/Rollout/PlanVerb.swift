@@ -16,7 +16,10 @@ struct PlanVerb: AsyncParsableCommand {
   func run() async throws {
     let plan = try await PlanBuilder(options: options).plan(id: RunID.make)
     var surveyed: [SurveyedHost]?
-    if !offline {
+    if offline {
+      // Its files are read as those of the plan are.
+      if plan.agent.rpc != nil { try await Workshop.check(through: plan.agent.rpc) }
+    } else {
       surveyed = try await Workshop.use(through: plan.agent.rpc) { workshop in
         await Survey.run(
           plan, world: workshop.world(journal: NoJournal()),

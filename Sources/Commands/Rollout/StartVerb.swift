@@ -32,6 +32,8 @@ struct StartVerb: AsyncParsableCommand {
         throw CommandError.invalid("not started; nothing was changed")
       }
     }
+    // A rollout whose controller could not even begin must not come to be.
+    try await Workshop.check(through: plan.agent.rpc)
     let rollouts = try Rollouts.open(options.state)
     try rollouts.checkRoom(for: plan.id)
     if let supersede { try await end(supersede, rollouts, successor: plan.id) }

@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Glibc
 import RolloutModel
+import Synchronization
 
 /// Standard output and standard error, whole lines at a time.
 enum Output {
@@ -55,6 +56,17 @@ enum Output {
     return result
   }
 
+  /// The code of the first error of standard output, but for a reader that is gone; 0 for none.
+  private static let lost = Atomic<Int32>(0)
+
+  /// The exit code of a verb that has done as asked: what it had to tell must have arrived.
+  static func exitCode() -> Int32 {
+    let code = lost.load(ordering: .relaxed)
+    guard code != 0 else { return 0 }
+    error("standard output can't be written, what was told is lost: \(String(cString: strerror(code)))")
+    return CommandError.toolError
+  }
+
   /// Writes all of a text; the value is the error's code where that was not possible, else 0.
   @discardableResult
   static func write(_ text: String, to descriptor: Int32) -> Int32 {
@@ -63,7 +75,13 @@ enum Output {
       let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
       if count < 0, errno == EINTR { continue }
       // A reader that is gone gets nothing more; the work goes on without it.
-      guard count > 0 else { return count < 0 ? errno : EIO }
+      guard count > 0 else {
+        let code = count < 0 ? errno : EIO
+        if descriptor == STDOUT_FILENO, code != EPIPE {
+          _ = lost.compareExchange(expected: 0, desired: code, ordering: .relaxed)
+        }
+        return code
+      }
       rest = rest.dropFirst(count)
     }
     return 0

@@ -21,9 +21,9 @@ struct PlanOptions: ParsableArguments {
   var release: String
 
   @Option(
-    parsing: .singleValue,
+    parsing: .upToNextOption,
     help: ArgumentHelp(
-      "The release's archive (.tar, .tar.gz, .tar.xz, .tar.zst); once per architecture. None where the agent file names an image in a registry.",
+      "The release's archive (.tar, .tar.gz, .tar.xz, .tar.zst); one per architecture, ARCH as `uname -m` says it. None where the agent file names an image in a registry.",
       valueName: "[ARCH=]FILE"))
   var archive: [String] = []
 

@@ -30,7 +30,7 @@ struct Rollouts {
 
   private static func present(_ state: StateOptions) throws -> String {
     let directory = try state.checked()
-    guard JournalStore.isPresent(in: directory) else {
+    guard try JournalStore.isPresent(in: directory) else {
       throw CommandError.invalid(
         "there is no journal in \(escapedForTerminal(directory)); start a rollout first, or name the right folder with --state"
       )

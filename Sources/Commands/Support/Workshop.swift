@@ -23,17 +23,13 @@ final class Workshop: Sendable {
   let fallsBack: Bool
   let time = SystemTimekeeper()
 
-  private init(through choice: RPCDoorChoice?) throws {
-    loop = try EventLoop(name: "switchyard-io")
-    guard let prober = CurlProber(loop: loop, version: switchyardVersion) else {
-      throw CommandError.tool("libcurl could not be set up; is there memory left?")
-    }
+  private init(
+    _ loop: EventLoop, _ prober: CurlProber, _ ssh: SSHDoor, _ rpc: RPCDoor?, through choice: RPCDoorChoice?
+  ) {
+    self.loop = loop
     self.prober = prober
-    let ssh = try SSHDoor(options: SSHOptions(hostProgram: try Self.hostProgram()), loop: loop)
     self.ssh = ssh
-    rpc = try choice.map { [loop] choice in
-      try RPCWay.open(choice, loop: loop, folder: ssh.folder)
-    }
+    self.rpc = rpc
     fallsBack = choice?.fallsBack ?? false
     playbooks =
       switch (rpc, choice?.fallsBack) {
@@ -49,18 +45,46 @@ final class Workshop: Sendable {
       }
   }
 
+  private static func open(through choice: RPCDoorChoice?) async throws -> Workshop {
+    let program = try hostProgram()
+    let loop = try EventLoop(name: "switchyard-io")
+    guard let prober = CurlProber(loop: loop, version: switchyardVersion) else {
+      loop.stop()
+      throw CommandError.tool("libcurl could not be set up; is there memory left?")
+    }
+    let ssh: SSHDoor
+    do { ssh = try SSHDoor(options: SSHOptions(hostProgram: program), loop: loop) } catch {
+      loop.stop()
+      throw error
+    }
+    do {
+      let rpc = try choice.map { try RPCWay.open($0, loop: loop, folder: ssh.folder) }
+      return Workshop(loop, prober, ssh, rpc, through: choice)
+    } catch {
+      // Its folder must not stay behind.
+      await ssh.close()
+      loop.stop()
+      throw error
+    }
+  }
+
   /// Hands a workshop to `body` and closes it behind that, connections first. Hosts are asked through their agents where
   /// `choice` says so.
   static func use<Value>(
     through choice: RPCDoorChoice?, _ body: (Workshop) async throws -> Value
   ) async throws -> Value {
-    let workshop = try Workshop(through: choice)
+    let workshop = try await open(through: choice)
     let result: Result<Value, any Error>
     do { result = .success(try await body(workshop)) } catch { result = .failure(error) }
     await workshop.rpc?.close()
     await workshop.ssh.close()
     workshop.loop.stop()
     return try result.get()
+  }
+
+  /// Finds out whether there could be one: all its files are read, and no host is asked. Errors: as for ``use(through:_:)``.
+  static func check(through choice: RPCDoorChoice?) async throws {
+    try await use(through: choice) { _ in }
   }
 
   func world(journal: any Journal, log: any RunLog = NoLog()) -> World {

@@ -169,8 +169,6 @@ struct RefusedWordsTests {
         outcome.isRefused(at: flag, saying: ["needs --reason TEXT"])
       }
       let files = ["--inventory", folder.path("hosts.ini"), "--agent", folder.path("agent.yml")]
-      let clear = try await Program.run(["hosts", "clear"] + files, in: folder)
-      clear.isRefused(at: "", saying: ["--reason TEXT"])
       let rollback = try await Program.run(["hosts", "rollback", "--take-over"] + files, in: folder)
       rollback.isRefused(at: "", saying: ["--reason TEXT"])
     }
