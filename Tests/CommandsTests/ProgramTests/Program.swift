@@ -110,7 +110,7 @@ enum Program {
   }
 
   /// The tests run from a bundle beside the programs.
-  private static func path() throws -> String {
+  static func path() throws -> String {
     let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
     let folder = own.prefix(upTo: own.lastIndex(of: "/") ?? own.startIndex)
     let path = "\(folder)/switchyard"
