@@ -34,6 +34,7 @@ public enum SwitchyardProgram {
       exit(Output.exitCode())
     }
     do {
+      try VerbNames.check(Array(CommandLine.arguments.dropFirst()))
       var command = try Switchyard.parseAsRoot()
       if var verb = command as? any AsyncParsableCommand {
         try await verb.run()

@@ -185,7 +185,8 @@ extension RolloutEngine {
   mutating func chargeUnreachable() {
     unreachableBeforeStart += 1
     guard unreachableBeforeStart > borneUnreachable, isGoingOn else { return }
-    reason = "\(unreachableBeforeStart) hosts can't be reached, \(borneUnreachable) borne"
+    let hosts = unreachableBeforeStart == 1 ? "host" : "hosts"
+    reason = "\(unreachableBeforeStart) \(hosts) can't be reached, \(borneUnreachable) borne"
     stop(.halt, undo: HostRun.Undo(refuse: false, reason: "the rollout was halted: \(reason)"))
   }
 

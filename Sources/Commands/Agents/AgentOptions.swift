@@ -1,5 +1,6 @@
 import ArgumentParser
 import Certificates
+import FoundationEssentials
 import Inventory
 import MarkedYAML
 import PolicyFiles
@@ -55,11 +56,23 @@ struct AgentOptions: ParsableArguments {
     var choice = definition.rpc
     if let name {
       let folder = "\(try authority.directory())/issued/\(name)"
+      guard FileManager.default.fileExists(atPath: "\(folder)/\(name).pem") else {
+        throw CommandError.invalid(
+          "--controller \(name): there is no \(escapedForTerminal(folder))/\(name).pem; `switchyard cert list` shows who has a certificate, `switchyard cert issue` makes one"
+        )
+      }
       choice = RPCDoorChoice(
         fallsBack: true, port: definition.rpc?.port ?? definition.publicPort, authority: "\(folder)/ca.pem",
         certificate: "\(folder)/\(name).pem", key: "\(folder)/\(name).key")
     }
-    if let tokenFile { choice?.token = tokenFile }
+    if let tokenFile {
+      guard FileManager.default.fileExists(atPath: tokenFile) else {
+        throw CommandError.invalid(
+          "--token-file \(escapedForTerminal(tokenFile)): there is no such file; name the one that `agent register` wrote"
+        )
+      }
+      choice?.token = tokenFile
+    }
     guard let door else { return choice }
     guard choice != nil else {
       throw CommandError.invalid(

@@ -26,7 +26,12 @@ struct CertRenewVerb: ParsableCommand {
   var out: String?
 
   func run() throws {
-    guard all == names.isEmpty else { throw CommandError.invalid("name those to renew, or say --all") }
+    guard all == names.isEmpty else {
+      throw CommandError.invalid(
+        all
+          ? "names and --all exclude one another: leave one of the two out"
+          : "name those to renew, or say --all")
+    }
     let span = try within.map { try CertText.span($0, of: "--within") }
     let issued = try authority.use { authority throws(AuthorityError) in
       try authority.renew(all ? nil : names, within: span, days: days, to: out)

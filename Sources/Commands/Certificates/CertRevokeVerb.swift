@@ -35,7 +35,9 @@ struct CertRevokeVerb: ParsableCommand {
       revoked = try authority.use { authority throws(AuthorityError) in
         try authority.revoke(serial, reason: reason)
       }
-    default: throw CommandError.invalid("say whose certificates to revoke: a name, or --serial HEX")
+    case (_?, _?):
+      throw CommandError.invalid("a name and --serial exclude one another: leave one of the two out")
+    case (nil, nil): throw CommandError.invalid("say whose certificates to revoke: a name, or --serial HEX")
     }
     for record in revoked { Output.line("\(record.name): serial \(record.serial) is revoked") }
   }

@@ -60,7 +60,9 @@ struct SimulateVerb: AsyncParsableCommand {
       do { return try await Inventory.load(path: path, limit: nil).map(\.name) } catch {
         throw CommandError.invalid("\(error)")
       }
-    default: throw CommandError.invalid("name the fleet: --hosts N or --inventory F")
+    case (_?, _?):
+      throw CommandError.invalid("--hosts and --inventory exclude one another: leave one of the two out")
+    case (nil, nil): throw CommandError.invalid("name the fleet: --hosts N or --inventory F")
     }
   }
 }

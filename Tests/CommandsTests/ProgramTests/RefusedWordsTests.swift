@@ -161,6 +161,22 @@ struct RefusedWordsTests {
     }
   }
 
+  @Test(
+    "A verb that there is not is named, with the one that was meant or those there are",
+    arguments: [
+      (["polcy", "check", "x"], "`switchyard` has no verb polcy; did you mean policy?"),
+      (["rollout", "statsu"], "`switchyard rollout` has no verb statsu; did you mean status?"),
+      (["help", "agent", "uninstal"], "`switchyard agent` has no verb uninstal; did you mean uninstall?"),
+      (["policy", "zzzzzz"], "write check or schema"),
+    ])
+  func verbs(words: [String], phrase: String) async throws {
+    try await Folder.with { folder in
+      let outcome = try await Program.run(words, in: folder)
+      #expect(outcome.code == 2 && outcome.output.isEmpty)
+      #expect(outcome.errors.contains(phrase), "\(outcome.errors)")
+    }
+  }
+
   @Test("Flags that need a reason say so")
   func reasons() async throws {
     try await Folder.with { folder in

@@ -40,7 +40,7 @@ struct SimulateTests {
     "Words that make no sense are refused, with what would",
     arguments: [
       (["--hosts", "0"], "from 1 to 100000"), ([], "--hosts N or --inventory F"),
-      (["--hosts", "5", "--inventory", "x"], "--hosts N or --inventory F"),
+      (["--hosts", "5", "--inventory", "x"], "exclude one another"),
       (["--inventory", "/nonexistent"], "/nonexistent"), (["--hosts", "5", "--fault", "x=1%"], "sickens"),
       (["--hosts", "5", "--fault", "sickens"], "KIND=RATE"),
       (["--hosts", "5", "--fault", "sickens=nan%"], "percentage"),
