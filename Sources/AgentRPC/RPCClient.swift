@@ -191,7 +191,7 @@ struct RPCClient: Sendable {
   }
 
   func unreachable(_ address: String, _ error: any Error) -> DoorError {
-    let (place, words) = (place(address), escapedForTerminal(Self.words(for: error)))
+    let (place, words) = (place(address), escapedForTerminal(connectionWords(error)))
     if Self.isDistrust(error) {
       return DoorError(
         .refused, "\(place): no trust between the agent and us: \(words)",
@@ -210,17 +210,6 @@ struct RPCClient: Sendable {
     if case .uncleanShutdown? = error as? NIOSSLError { return false }
     return error is AgentRevoked || error is NIOSSLError || error is NIOSSLExtraError
       || error is BoringSSLError
-  }
-
-  private static func words(for error: any Error) -> String {
-    switch error {
-    case is DeadlineExceeded: "nothing came in time"
-    case let error as NIOConnectionError:
-      error.connectionErrors.first.map { "\($0.error)" }
-        ?? error.dnsAError.map { "\($0)" } ?? "no address"
-    case ChannelError.eof, ChannelError.ioOnClosedChannel: "the connection was closed"
-    default: "\(error)"
-    }
   }
 }
 

@@ -41,7 +41,8 @@ struct RPCStream: HostStream {
       if error is DeadlineExceeded {
         throw .late(DoorError(.lost, "\(place): no answer of the host program in time"))
       }
-      throw .lost(DoorError(.lost, "\(place): the connection was lost: \(escapedForTerminal("\(error)"))"))
+      throw .lost(
+        DoorError(.lost, "\(place): the connection was lost: \(escapedForTerminal(connectionWords(error)))"))
     }
   }
 }

@@ -34,9 +34,9 @@ public final class TLSLook: CertificateLook {
         try await shown(by: try await connected(to: route, within: limit))
       }
     } catch {
-      let words = error is DeadlineExceeded ? "nothing came in time" : escapedForTerminal("\(error)")
       throw DoorError(
-        .unreachable, "\(Self.place(route)): no agent shows a certificate: \(words)",
+        .unreachable,
+        "\(Self.place(route)): no agent shows a certificate: \(escapedForTerminal(connectionWords(error)))",
         hint: "see whether the agent runs there and the port is open")
     }
   }

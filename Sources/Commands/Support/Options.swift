@@ -76,7 +76,8 @@ struct StateOptions: ParsableArguments {
 }
 
 struct ReasonOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Why; kept in the journal, or by the host where there is none.", valueName: "TEXT"))
+  @Option(
+    help: ArgumentHelp("Why; kept in the journal, or by the host where there is none.", valueName: "TEXT"))
   var reason: String = ""
 }
 
