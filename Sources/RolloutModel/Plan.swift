@@ -67,6 +67,11 @@ public struct PlannedWave: Hashable, Sendable, Codable {
   /// The places of its hosts.
   public var range: Range<Int> { first..<(first + count) }
 
+  /// The waves of a policy that a plan has not, as they add no host in its fleet.
+  public static func leftOut(of policy: Policy, in waves: [PlannedWave]) -> [WaveDefinition] {
+    policy.waves.filter { wave in !waves.contains { $0.name == wave.name } }
+  }
+
   /// Cuts a fleet of `total` hosts into the policy's waves. A wave that adds no host is left out.
   public static func waves(of policy: Policy, total: Int) -> [PlannedWave] {
     var waves: [PlannedWave] = []

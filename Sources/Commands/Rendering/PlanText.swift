@@ -107,6 +107,11 @@ struct PlanText {
     if plan.acceptLocalProbes { notes.append("probes of the public port from the host itself are accepted") }
     if let why = plan.again { notes.append("a release that was rolled back is tried again: \(why)") }
     if let why = plan.takeOver { notes.append("live leases of others are taken over: \(why)") }
+    for wave in PlannedWave.leftOut(of: plan.policy, in: plan.waves) {
+      notes.append(
+        "wave \(wave.name) is left out: it adds no host to a fleet of \(plan.hosts.count)"
+          + (wave.approve ? ", and nobody is asked for its approval" : ""))
+    }
     if findings.isEmpty { notes.append("the hosts were not asked") }
     return notes
   }

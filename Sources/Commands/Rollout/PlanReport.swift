@@ -60,6 +60,8 @@ struct PlanReport: Encodable {
   var hooks: [String: Playbook]?
   var archives: [ReleaseArchive]
   var waves: [Wave]
+  /// The policy's waves that add no host here; they have no approval either.
+  var left_out: [String]
   var hosts: [Entry]
 
   init(_ plan: Plan, surveyed: [SurveyedHost]?) {
@@ -82,6 +84,7 @@ struct PlanReport: Encodable {
         name: wave.name, hosts: wave.range.map { plan.hosts[$0].name }, batch: wave.batch,
         soak: wave.soak.description, approve: wave.approve)
     }
+    left_out = PlannedWave.leftOut(of: plan.policy, in: plan.waves).map(\.name)
     hosts = plan.waves.flatMap { wave in
       wave.range.map { place in
         let found = surveyed.flatMap { $0.indices.contains(place) ? $0[place].result : nil }

@@ -169,3 +169,20 @@ struct OfflinePlanTests {
     }
   }
 }
+
+extension OfflinePlanTests {
+  @Test("A wave that adds no host is said to be left out, with its approval")
+  func leftOut() async throws {
+    try await Folder.with { folder in
+      try folder.write(
+        "policy: p\nwaves: [{name: one, hosts: 1}, {name: tenth, hosts: 10%, approve: true}, {name: all, hosts: 100%}]\n",
+        to: "policy.yml")
+      let text = try await Program.run(folder.plan(), in: folder)
+      #expect(text.code == 0, "\(text.errors)")
+      #expect(text.output.contains("wave tenth is left out"))
+      #expect(text.output.contains("approval"))
+      let json = try await Program.run(folder.plan() + ["--output", "json"], in: folder)
+      #expect(json.output.contains(#""tenth""#) && json.output.contains("left_out"))
+    }
+  }
+}
