@@ -171,7 +171,8 @@ let package = Package(
     tests(
       "CommandsTests",
       [
-        "Agents", "BadFiles", "Commands", "HostProtocol", "MarkedYAML", "Ports", "RolloutModel", "switchyard",
+        "Agents", "BadFiles", "Certificates", "Commands", "HostProtocol", "MarkedYAML", "Ports",
+        "RolloutModel", "switchyard",
       ]),
     tests("EventLoopTests", ["EventLoop"]),
     tests(
