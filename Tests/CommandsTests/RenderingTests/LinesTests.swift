@@ -110,7 +110,7 @@ struct LinesTests {
                    sha256 abababababababababababababababababababababababababababababababab
           traffic  nftables on port 8400; blue 7001, green 7002; drain 30s
           gate     3 healthy answers in a row to GET /health, every 1s, within 2s each and 2m in all
-          budget   failures borne: 0 in the canary, 2% of a wave, 1 of the fleet, 2 unreachable; one more rolls all hosts back
+          budget   failures borne: 0 in the canary, 2% of a wave, 1 of the fleet, one more rolls all hosts back; 2 unreachable, one more halts the rollout
           canary   once passed, a release that fails on more than 95% of hosts is excluded (95% sure); one that fails on 50% passes every second time
           undo     a host reverts by itself after 2m unconfirmed; the old slot runs for 1h and stays installed for 7d after the rollout
 
@@ -125,6 +125,18 @@ struct LinesTests {
 
         3 hosts would be upgraded, 1 is live already, 1 would fail
         """#)
+  }
+
+  @Test("Where a breach halts, it does so for hosts that can't be reached as well")
+  func haltingBudget() throws {
+    var plan = try samplePlan()
+    plan.policy.onBreach = .halt
+    let lines = text(PlanText(plan: plan, findings: [], symbols: .ascii).lines())
+    #expect(
+      lines.contains(
+        "  budget   failures borne: 0 in the canary, 2% of a wave, 1 of the fleet, 2 unreachable; one more halts the rollout\n"
+      ))
+    #expect(!lines.contains("rolls all hosts back"))
   }
 
   @Test("A plan shows the hooks and what they were frozen as")
