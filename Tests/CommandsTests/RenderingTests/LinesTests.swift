@@ -139,6 +139,19 @@ struct LinesTests {
     #expect(!lines.contains("rolls all hosts back"))
   }
 
+  @Test(
+    "A log's line for an order says who gave it, what it does, and to which hosts",
+    arguments: [
+      (Order.Verb.pause, "pauses"), (.resume, "resumes"), (.approve, "approves"), (.abort, "aborts"),
+      (.rollback, "rolls back"), (.skip([1]), "skips h2"), (.retry([0, 4]), "retries h1, h5"),
+      (.skip([7]), "skips the host at place 7"),
+    ])
+  func orders(verb: Order.Verb, words: String) throws {
+    let line = LogLine(try samplePlan())
+    #expect(line.words(of: .order(Order(verb, reason: "off", by: "root@vm"))).text == "root@vm \(words): off")
+    #expect(line.words(of: .order(Order(verb, reason: "", by: "root@vm"))).text == "root@vm \(words)")
+  }
+
   @Test("A plan shows the hooks and what they were frozen as")
   func hooks() throws {
     var plan = try samplePlan()
