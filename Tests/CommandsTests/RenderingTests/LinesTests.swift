@@ -88,6 +88,22 @@ struct LinesTests {
         """)
   }
 
+  @Test("A rollout that was planned and never begun says so, and has no start in JSON either")
+  func notBegun() throws {
+    var planned = rollout([wave("canary", .pending)], [host("h1", "canary", .pending)])
+    planned.startedAt = nil
+    #expect(
+      text(StatusText.list([planned], now: noon)) == """
+        ROLLOUT  AGENT  VERSION  POLICY  STATE    PROMOTED  STARTED    TOOK
+        r1       demo   2.0.0    canary  running  0/1       not begun
+        """)
+    #expect(
+      text(StatusText.status(planned, now: noon, symbols: .unicode)).contains("\n  rollout r1, not begun\n"))
+    #expect(live(planned).first == "demo 2.0.0  running  policy canary  r1")
+    #expect(try !Output.jsonText(planned, pretty: false).contains("started_at"))
+    #expect(try Output.jsonText(midway, pretty: false).contains("\"started_at\":\(noon - 65_000)"))
+  }
+
   @Test("A plan says what would be done to which host, and which would fail")
   func plan() throws {
     let plan = try samplePlan()
