@@ -11,7 +11,7 @@ struct ChildProgram: Sendable {
     case tooMuch
   }
 
-  /// The program's name, found on the PATH.
+  /// The program's path, or its name, found on the PATH.
   let name: String
   let arguments: [String]
   /// `NAME=VALUE`, before the variables that this program has itself.

@@ -1,14 +1,17 @@
 import FoundationEssentials
+import Glibc
 import MarkedYAML
 
 /// Inventories that only Ansible can read: executables and plug-ins, through `ansible-inventory --list`.
 enum ExternalInventory {
   /// What the program printed. Errors: it is not installed, fails, takes longer than two minutes, or prints too much.
-  static func list(path: String) async throws(FileProblems) -> [UInt8] {
+  static func list(
+    path: String, environment: [String: String] = ProcessInfo.processInfo.environment
+  ) async throws(FileProblems) -> [UInt8] {
     // A path that begins with - would be an option.
     let argument = path.hasPrefix("-") ? "./" + path : path
     let program = ChildProgram(
-      name: "ansible-inventory", arguments: ["--list", "-i", argument],
+      name: program(environment), arguments: ["--list", "-i", argument],
       // Half of an inventory must not pass for the whole.
       environment: ["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED=True"], deadlineMilliseconds: 120_000,
       outputLimit: 64 << 20)
@@ -25,7 +28,9 @@ enum ExternalInventory {
         file: path,
         what:
           "only the program ansible-inventory can read this inventory, and it can't be started: \(reason)",
-        instead: "install ansible-core, or name a YAML or INI inventory")
+        instead:
+          "install ansible-core so that ansible-inventory is on the PATH, or name the ansible-runner that it lies beside in SWITCHYARD_ANSIBLE_RUNNER (make setup: .cache/python-tools/bin/ansible-runner), or name a YAML or INI inventory"
+      )
     case .tooLong:
       throw FileProblems(
         file: path, what: "ansible-inventory did not end within 2 minutes",
@@ -34,6 +39,19 @@ enum ExternalInventory {
       throw FileProblems(
         file: path, what: "ansible-inventory printed more than 64 MiB", instead: "split the inventory")
     }
+  }
+
+  /// The program beside the `ansible-runner` that SWITCHYARD_ANSIBLE_RUNNER names, of the environment that playbooks are run
+  /// with; where there is none, the one on the PATH.
+  private static func program(_ environment: [String: String]) -> String {
+    let name = "ansible-inventory"
+    guard let runner = environment["SWITCHYARD_ANSIBLE_RUNNER"], runner.contains("/"),
+      let resolved = realpath(runner, nil)
+    else { return name }
+    defer { free(resolved) }
+    let path = String(cString: resolved)
+    let beside = path.prefix(upTo: path.lastIndex(of: "/") ?? path.startIndex) + "/" + name
+    return access(beside, X_OK) == 0 ? beside : name
   }
 
   /// Adds what the program printed to the data. Errors: no JSON, too many hosts, names that can't be used.

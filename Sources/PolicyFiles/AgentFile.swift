@@ -3,12 +3,10 @@ import RolloutModel
 
 /// Reads agent files.
 public enum AgentFile {
-  /// The agent in a file; a unit that it names is read too, and the playbook that it names must be there where that is asked
-  /// for. Errors: everything that is wrong, each with its place.
-  public static func load(
-    path: String, playbooksMustExist: Bool = false
-  ) throws(FileProblems) -> AgentDefinition {
-    try parse(BoundedFile.read(path: path), name: path, playbooksMustExist: playbooksMustExist)
+  /// The agent in a file; a unit that it names is read too. For a plan, the playbook that it names must be there, and there must
+  /// be a strategy for it. Errors: everything that is wrong, each with its place.
+  public static func load(path: String, forPlan: Bool = false) throws(FileProblems) -> AgentDefinition {
+    try parse(BoundedFile.read(path: path), name: path, forPlan: forPlan)
   }
 
   /// The agent in a text; errors call it `name`, and a unit's path begins at that name's folder.
@@ -18,16 +16,16 @@ public enum AgentFile {
 
   /// The agent in a file's bytes; errors call the file `name`, and a unit's path begins at that name's folder.
   public static func parse(_ bytes: [UInt8], name: String) throws(FileProblems) -> AgentDefinition {
-    try parse(bytes, name: name, playbooksMustExist: false)
+    try parse(bytes, name: name, forPlan: false)
   }
 
   private static func parse(
-    _ bytes: [UInt8], name: String, playbooksMustExist: Bool
+    _ bytes: [UInt8], name: String, forPlan: Bool
   ) throws(FileProblems) -> AgentDefinition {
     let node = try MarkedYAML.parse(bytes, file: name)
     let diagnostics = Diagnostics(file: name)
-    let playbooks = PlaybookPaths(folder: folder(of: name), mustExist: playbooksMustExist)
-    let agent = Shape<AgentDefinition>.agent(playbooks).read(node, diagnostics)
+    let playbooks = PlaybookPaths(folder: folder(of: name), mustExist: forPlan)
+    let agent = Shape<AgentDefinition>.agent(playbooks, forPlan: forPlan).read(node, diagnostics)
     try diagnostics.throwIfAny()
     guard let agent else {
       throw FileProblems(file: name, what: "the file is no agent file", instead: "begin it with agent: NAME")
@@ -38,7 +36,7 @@ public enum AgentFile {
 
 extension Shape where Value == AgentDefinition {
   /// A whole agent file; a unit's path begins where a playbook's does.
-  static func agent(_ playbooks: PlaybookPaths) -> Shape {
+  static func agent(_ playbooks: PlaybookPaths, forPlan: Bool = false) -> Shape {
     let folder = playbooks.folder
     let program = ProgramFields()
     let run = RunFields()
@@ -55,6 +53,12 @@ extension Shape where Value == AgentDefinition {
       let program = program.read(record)
       let run = run.read(record, agent: program?.name)
       let place = place.read(record, agent: program?.name)
+      if forPlan, place?.concurrent == false {
+        record.report(
+          "concurrent",
+          "concurrent: false is not possible yet: old and new run side by side in every strategy there is",
+          "write true if they can run at once on two ports, or upgrade this agent by other means")
+      }
       let checks = checks.read(record)
       let door = door.read(record, publicPort: place?.publicPort, dependencies: checks?.dependencies ?? [])
       let floor = record.read(floor)

@@ -69,7 +69,7 @@ public struct RolloutEngine: Decider, Hashable, Codable {
   var silence = 1
   /// Hosts that fill a batch although nothing is under way there: their undo could not be proved.
   var stuck = 0
-  var startedWall: Int64 = 0
+  var startedWall: Int64?
   var endedWall: Int64?
   /// Effects of the event that is being handled.
   var effects: [RolloutEffect] = []

@@ -24,8 +24,8 @@ public struct RolloutSnapshot: Hashable, Sendable, Codable {
   public var failures: Int
   /// Failures borne in the whole fleet.
   public var failuresBorne: Int
-  /// When it started, in milliseconds since 1970.
-  public var startedAt: Int64
+  /// When it started, in milliseconds since 1970; nil while it has not begun.
+  public var startedAt: Int64?
   /// When it came to its end, in milliseconds since 1970; nil while it has not.
   public var endedAt: Int64?
 
@@ -33,7 +33,7 @@ public struct RolloutSnapshot: Hashable, Sendable, Codable {
   public init(
     id: String, agent: String, version: String, policy: String, state: RolloutState, reason: String,
     waves: [WaveSnapshot], hosts: [HostSnapshot], counts: HostCounts, failures: Int, failuresBorne: Int,
-    startedAt: Int64, endedAt: Int64?, hooks: [String: String]? = nil
+    startedAt: Int64?, endedAt: Int64?, hooks: [String: String]? = nil
   ) {
     self.id = id
     self.agent = agent

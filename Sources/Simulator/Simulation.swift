@@ -159,7 +159,7 @@ public struct Simulation {
       ends: zip(snapshot.hosts, world.hosts).map { said, real in
         let version = real.traffic?.slot.flatMap { real.written[$0]?.manifest.version.text } ?? "nothing"
         return "\(said.host) \(said.state.rawValue), serves \(version), moved \(real.moves) times"
-      }, commits: world.commits, length: (snapshot.endedAt ?? snapshot.startedAt) - snapshot.startedAt,
+      }, commits: world.commits, length: snapshot.startedAt.map { (snapshot.endedAt ?? $0) - $0 } ?? 0,
       exposed: world.hosts.count(where: { $0.exposedAt != nil }),
       detectedAfter: detectedAfter)
   }

@@ -142,9 +142,16 @@ struct AgentFileTests {
     #expect(try #require(Version(version)).isBelow(try #require(Version(floor))) == isBelow)
   }
 
-  @Test("an agent that can't run twice is read; the plan refuses it")
-  func readsNotConcurrent() throws {
-    #expect(try Self.parse(Self.least + "concurrent: false\nhealth: [{tcp: 9000}]").concurrent == false)
+  @Test("an agent that can't run twice is read; for a plan it is refused at its place")
+  func readsNotConcurrent() async throws {
+    try await inFolder { folder in
+      let path = folder + "/agent.yml"
+      try write(Self.least + "concurrent: false\nhealth: [{tcp: 9000}]", to: path)
+      #expect(try AgentFile.load(path: path).concurrent == false)
+      let error = #expect(throws: FileProblems.self) { try AgentFile.load(path: path, forPlan: true) }
+      #expect(error?.problems.count == 1)
+      #expect(error?.description.contains("agent.yml:6:13: concurrent: false is not possible yet") == true)
+    }
   }
 
   @Test("every form of a probe is read")

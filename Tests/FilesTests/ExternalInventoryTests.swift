@@ -66,6 +66,37 @@ struct ExternalInventoryTests {
     #expect(throws: FileProblems.self) { try data.settle() }
   }
 
+  @Test("the program beside the ansible-runner that is named is taken, also where a link leads to it")
+  func besideRunner() async throws {
+    try await inFolder { folder in
+      let tools = folder + "/tools"
+      try FileManager.default.createDirectory(atPath: tools, withIntermediateDirectories: true)
+      try write("#!/bin/sh\necho \"listed $3\"\n", to: tools + "/ansible-inventory", executable: true)
+      try write("", to: tools + "/ansible-runner")
+      try #require(symlink(tools + "/ansible-runner", folder + "/runner") == 0)
+      for runner in [tools + "/ansible-runner", folder + "/runner"] {
+        let output = try await ExternalInventory.list(
+          path: "inv.sh", environment: ["SWITCHYARD_ANSIBLE_RUNNER": runner])
+        #expect(String(decoding: output, as: UTF8.self) == "listed inv.sh\n")
+      }
+    }
+  }
+
+  @Test("where the program can't be started, the error names both places to have it in")
+  func noProgram() async throws {
+    try await inFolder { folder in
+      try write("#!/nonexistent/python\n", to: folder + "/ansible-inventory", executable: true)
+      try write("", to: folder + "/ansible-runner")
+      let error = await #expect(throws: FileProblems.self) {
+        try await ExternalInventory.list(
+          path: "inv.sh", environment: ["SWITCHYARD_ANSIBLE_RUNNER": folder + "/ansible-runner"])
+      }
+      let text = try #require(error).description
+      #expect(text.contains("inv.sh:1:1: only the program ansible-inventory"), "\(text)")
+      #expect(text.contains("on the PATH") && text.contains("SWITCHYARD_ANSIBLE_RUNNER"), "\(text)")
+    }
+  }
+
   @Test("output, errors and exit code of a program are collected")
   func collects() async {
     guard case .ended(let code, let output, let errors) = await Self.shell("echo out; echo err >&2; exit 3")

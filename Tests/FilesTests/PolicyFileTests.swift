@@ -103,7 +103,7 @@ struct PolicyFileTests {
       "\(String(describing: problems))")
     try Data("agent: x\nprepare: none.yml\n".utf8).write(to: URL(filePath: path))
     let agents = #expect(throws: FileProblems.self) {
-      try AgentFile.load(path: path, playbooksMustExist: true)
+      try AgentFile.load(path: path, forPlan: true)
     }
     #expect(agents?.description.contains("p.yml:2:10: there is no playbook \"none.yml\"") == true)
   }

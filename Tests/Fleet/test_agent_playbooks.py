@@ -138,6 +138,7 @@ class AgentInstall(PlaybookTest):
             ({"agent_controllers": ["ops\nevil"]}, "agent_controllers"),
             ({"agent_tunnels": ["x"]}, "agent_tunnels"),
             ({"agent_port": 70000}, "agent_port: a port"),
+            ({"agent_python_minimum": "99"}, r"python3 is Python 3\.\S+; ansible needs 99 or later\. Nothing was changed"),
         ], {"agent_address": "ansible_host", "agent_port": "7440"}, **good)
 
     def test_2_a_tool_that_cannot_be_imported_stops_the_play_before_anything_is_started(self) -> None:

@@ -12,6 +12,7 @@ import unittest
 import uuid
 from typing import Any
 
+from leaks import Processes, files_with
 from own_agent import Answer, OwnAgentTest
 from rollouts import PROMOTED, at_once
 
@@ -97,18 +98,19 @@ class AgentWork(OwnAgentTest):
                 self.assertEqual(self.ask("h1", method, path, headers=headers).status, 401, path)
         self.assertEqual(self.ask("h1", "GET", "/v1/facts", client=None, headers={"Authorization": f"Bearer {TOKEN}"}).status, 401)
         good, bad = self.own_with_token(TOKEN), self.own_with_token("another-token-of-ours")
-        self.assertEqual(self.site.hosts("check", good).code, 0)
+        processes = Processes(pause=0.002)
+        with processes.watched():
+            self.assertEqual(self.site.hosts("check", good).code, 0)
+        self.assertGreater(processes.looks, 0)
+        self.assertEqual(processes.showing(TOKEN), [])
         for agent in (bad, self.own_with_token(None)):
             outcome = self.site.hosts("check", agent)
             self.assertNotEqual(outcome.code, 0)
             self.assertIn("401", outcome.said)
             self.assertNotIn("another-token", outcome.said)
-        seen = self.site.on_host("h1", "journalctl", "--no-pager", "-o", "cat") + self.site.on_host("h1", "ps", "axeww")
-        self.assertNotIn(TOKEN, seen)
+        self.assertNotIn(TOKEN, self.site.on_host("h1", "journalctl", "--no-pager", "-o", "cat"))
         self.assertEqual(self.site.on_host("h1", "find", "/etc", "/var/lib", "-type", "f", "-exec", "grep", "-l", TOKEN, "{}", "+"), "")
-        for file in self.site.state.rglob("*"):
-            if file.is_file():
-                self.assertNotIn(TOKEN.encode(), file.read_bytes(), file)
+        self.assertEqual(files_with(self.site.state, TOKEN), [])
 
     def test_a_token_that_others_may_read_is_refused_by_the_controller(self) -> None:
         agent = self.own_with_token(TOKEN)

@@ -21,6 +21,18 @@ import Testing
     #expect(bench.busy == [2, 4])
   }
 
+  @Test("A rollout that was planned and not begun has no start, not even once it is aborted")
+  func start() throws {
+    var planned = try Bench(1, makePolicy([wave(everybody)]))
+    #expect(planned.engine.snapshot().startedAt == nil)
+    var begun = planned
+    begun.send(.started)
+    #expect(begun.engine.snapshot().startedAt == begun.now)
+    planned.order(.abort)
+    #expect(planned.state == .aborted)
+    #expect(planned.engine.snapshot().startedAt == nil && planned.engine.snapshot().endedAt != nil)
+  }
+
   @Test("A wave starts when the one before it is at its end, and not before")
   func order() throws {
     var bench = try Bench(6, makePolicy([wave(.count(2)), wave(.count(3)), wave(everybody)]))

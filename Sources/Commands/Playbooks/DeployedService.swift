@@ -15,16 +15,23 @@ enum DeployedService: String, ExpressibleByArgument, CaseIterable {
   func variable(_ name: String) -> String { "\(rawValue)_\(name)" }
 }
 
-/// Tasks of the role `proved_files`, and of the services' own: which of them failed last says how a host was left.
+/// Tasks of the services' roles, and of those that they use: which of them failed last says how a host was left.
 enum ServiceTask {
-  private static let refusing: Set<String> = [
-    "Check the values", "Read the Caddyfile", "Judge them before they are used",
+  /// Those that only look and judge, before the service is touched.
+  static let refusing: Set<String> = [
+    "Ask for Python's version", "Check Python's version", "Check that the host can be prepared",
+    "Check the archive's digest", "Check the release's values", "Check the values",
+    "Check where packages come from", "Judge them before they are used", "Read the Caddyfile",
+    "Read the archive's digest", "Read the configuration",
   ]
   /// How Ansible calls its own check of a role's values.
   private static let validating = "Validating arguments against arg spec"
 
   /// Whether a task refuses values before anything is changed.
   static func refuses(_ task: String) -> Bool { refusing.contains(task) || task.hasPrefix(validating) }
+
+  /// The first task that needs the host: where it fails, the host was not so much as seen.
+  static let seeing = "Look at the host"
 
   /// The new files did not work; the former ones are back and were seen to work, or there were none.
   static let restored = "Say what happened"

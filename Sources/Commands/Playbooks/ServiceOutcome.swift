@@ -48,6 +48,8 @@ struct ServiceOutcome {
     // A program that was installed before its configuration was judged serves nobody yet.
     case .failed where ServiceTask.refuses(host.failedTask): host.counts.changed == 0 ? .refused : .asBefore
     case .failed where host.failedTask == ServiceTask.restored: .asBefore
+    case .failed where host.failedTask == ServiceTask.seeing: .unseen
+    case .unreachable where host.failedTask == ServiceTask.seeing: .unseen
     case .unreachable where host.counts.ok == 0 && host.counts.changed == 0: .unseen
     case .failed, .unreachable, .lost: .uncertain
     }

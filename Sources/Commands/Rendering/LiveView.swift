@@ -23,7 +23,7 @@ struct LiveView {
     var title = StyledText("\(snapshot.agent) \(snapshot.version)", .strong)
     title.add("  ")
     title.add(Words.state(snapshot.state), snapshot.state.style)
-    title.add("  \(Words.span(milliseconds: (snapshot.endedAt ?? now) - snapshot.startedAt))")
+    if let took = StatusText.took(snapshot, now: now) { title.add("  \(took)") }
     title.add("  policy \(snapshot.policy)  \(snapshot.id)", .faint)
     var lines = [title]
     if !snapshot.reason.isEmpty { lines.append(StyledText(snapshot.reason, snapshot.state.style)) }

@@ -83,9 +83,14 @@ struct PlanText {
   private func budget() -> String {
     let (budget, total) = (plan.policy.budget, plan.hosts.count)
     let canary = budget.canary.ofFailures(plan.waves.first?.count ?? 0)
-    return "failures borne: \(canary) in the canary, \(budget.wave) of a wave, "
-      + "\(budget.fleet.ofFailures(total)) of the fleet, \(budget.unreachable.ofFailures(total)) unreachable; "
-      + (plan.policy.onBreach == .rollback ? "one more rolls all hosts back" : "one more halts the rollout")
+    let failures =
+      "failures borne: \(canary) in the canary, \(budget.wave) of a wave, "
+      + "\(budget.fleet.ofFailures(total)) of the fleet"
+    let unreachable = "\(budget.unreachable.ofFailures(total)) unreachable"
+    // Hosts that can't be reached never roll others back: they may be the controller's own network.
+    return plan.policy.onBreach == .rollback
+      ? "\(failures), one more rolls all hosts back; \(unreachable), one more halts the rollout"
+      : "\(failures), \(unreachable); one more halts the rollout"
   }
 
   private func canary(_ power: CanaryPower) -> String {

@@ -9,8 +9,9 @@ enum StatusText {
     title.add(Words.state(snapshot.state), snapshot.state.style)
     var lines = [title]
     if !snapshot.reason.isEmpty { lines.append(StyledText("  \(snapshot.reason)")) }
-    let took = Words.span(milliseconds: (snapshot.endedAt ?? now) - snapshot.startedAt)
-    lines.append(StyledText("  rollout \(snapshot.id), started \(Words.clock(snapshot.startedAt)), \(took)"))
+    let begun = [started(snapshot).map { "started \($0)" } ?? notBegun, took(snapshot, now: now)]
+    lines.append(
+      StyledText("  rollout \(snapshot.id), \(begun.compactMap { $0 }.joined(separator: ", "))"))
     lines.append(
       StyledText(
         "  \(Words.counts(snapshot.counts, dot: symbols.dot)); "
@@ -22,6 +23,18 @@ enum StatusText {
       lines += host.lastLines.map { StyledText("  \($0)") }
     }
     return lines
+  }
+
+  /// What stands in the place of a start for a rollout that was planned and never begun.
+  private static let notBegun = "not begun"
+
+  private static func started(_ snapshot: RolloutSnapshot) -> String? {
+    snapshot.startedAt.map(Words.clock)
+  }
+
+  /// How long it took, or takes already; nil while it has not begun.
+  static func took(_ snapshot: RolloutSnapshot, now: Int64) -> String? {
+    snapshot.startedAt.map { Words.span(milliseconds: (snapshot.endedAt ?? now) - $0) }
   }
 
   private static func hooks(_ snapshot: RolloutSnapshot) -> String? {
@@ -71,8 +84,7 @@ enum StatusText {
         StyledText(rollout.id), StyledText(rollout.agent), StyledText(rollout.version),
         StyledText(rollout.policy), StyledText(Words.state(rollout.state), rollout.state.style),
         StyledText("\(rollout.counts.promoted)/\(rollout.hosts.count)"),
-        StyledText(Words.clock(rollout.startedAt)),
-        StyledText(Words.span(milliseconds: (rollout.endedAt ?? now) - rollout.startedAt)),
+        StyledText(started(rollout) ?? notBegun), StyledText(took(rollout, now: now) ?? ""),
       ])
     }
     return table.lines()

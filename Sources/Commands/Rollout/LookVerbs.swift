@@ -24,23 +24,23 @@ struct ListVerb: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    var snapshots: [RolloutSnapshot] = []
+    var listed: [(summary: RolloutSummary, snapshot: RolloutSnapshot)] = []
     var damaged: [String] = []
     // Before the first rollout there is no journal, and none is made for a look.
     if try JournalStore.isPresent(in: try state.checked()) {
       let rollouts = try Rollouts.read(state)
       for summary in try await rollouts.store.rollouts() {
-        do { snapshots.append(try await Look.snapshot(rollouts, summary.id)) } catch {
+        do { listed.append((summary, try await Look.snapshot(rollouts, summary.id))) } catch {
           damaged.append("\(error)")
         }
       }
     }
     if output.isJSON {
-      try Output.json(snapshots.map(ListRow.init))
-    } else if snapshots.isEmpty, damaged.isEmpty {
+      try Output.json(listed.map { ListRow($0.snapshot, createdAt: $0.summary.createdAt) })
+    } else if listed.isEmpty, damaged.isEmpty {
       Output.line("no rollouts in \(state.directory)")
     } else {
-      Output.styled { _ in StatusText.list(snapshots, now: SystemTimekeeper().wall) }
+      Output.styled { _ in StatusText.list(listed.map(\.snapshot), now: SystemTimekeeper().wall) }
     }
     // Those that are whole are listed all the same.
     guard damaged.isEmpty else {
@@ -58,12 +58,12 @@ struct ListRow: Encodable {
   var created_at: Int64
   var state: RolloutState
 
-  init(_ snapshot: RolloutSnapshot) {
+  init(_ snapshot: RolloutSnapshot, createdAt: Int64) {
     id = snapshot.id
     agent = snapshot.agent
     version = snapshot.version
     policy = snapshot.policy
-    created_at = snapshot.startedAt
+    created_at = createdAt
     state = snapshot.state
   }
 }

@@ -140,7 +140,7 @@ struct LogLine {
     case .started: (nil, "started")
     case .resumed(let controller): (nil, "taken up by controller \(controller)")
     case .order(let order):
-      (nil, "\(order.by) says \(order.verb)\(order.reason.isEmpty ? "" : ": \(order.reason)")")
+      (nil, "\(order.by) \(words(of: order.verb))\(order.reason.isEmpty ? "" : ": \(order.reason)")")
     case .step(let place, _, .failed(let failure)):
       (name(place), "failed: \(failure.reason)\(failure.hint.isEmpty ? "" : "; \(failure.hint)")")
     case .step(let place, _, let outcome): (name(place), word(outcome))
@@ -148,6 +148,18 @@ struct LogLine {
     case .hook(let run, .cancelled): (nil, "\(name(run)) was ended early")
     case .hook(let run, .failed(let reason, let hint)):
       (nil, "\(name(run)) failed: \(reason)\(hint.isEmpty ? "" : "; \(hint)")")
+    }
+  }
+
+  private func words(of verb: Order.Verb) -> String {
+    switch verb {
+    case .pause: "pauses"
+    case .resume: "resumes"
+    case .approve: "approves"
+    case .abort: "aborts"
+    case .rollback: "rolls back"
+    case .skip(let hosts): "skips " + hosts.map(name).joined(separator: ", ")
+    case .retry(let hosts): "retries " + hosts.map(name).joined(separator: ", ")
     }
   }
 

@@ -55,7 +55,7 @@ struct PlanBuilder {
     var policy: Policy?
     var hosts: [Host] = []
     do throws(FileProblems) {
-      agent = try AgentFile.load(path: options.agent, playbooksMustExist: true)
+      agent = try AgentFile.load(path: options.agent, forPlan: true)
     } catch {
       problems.append("\(error)")
     }
@@ -88,11 +88,6 @@ struct PlanBuilder {
       problems.append(error.description)
     }
     if let agent { archives = self.archives(archives, of: agent, &problems) }
-    if let agent, !agent.concurrent {
-      problems.append(
-        "\(options.agent): concurrent: false is not possible yet: old and new run side by side in every strategy there is"
-      )
-    }
     if let floor = agent?.floor, let version, version.isBelow(floor) {
       problems.append(
         "--version \(version): below \(options.agent)'s floor, \(floor); choose a later version, or lower the floor"

@@ -195,7 +195,8 @@ struct RefusedWordsTests {
     try await Folder.with { folder in
       try folder.write(Folder.agent + "\nconcurrent: false\n", to: "agent.yml")
       let outcome = try await Program.run(folder.plan(), in: folder)
-      outcome.isRefused(at: "", saying: ["concurrent: false", "side by side"])
+      outcome.isRefused(
+        at: folder.path("agent.yml") + ":7:13: concurrent: false", saying: ["side by side", "; write true"])
     }
   }
 

@@ -88,6 +88,22 @@ struct LinesTests {
         """)
   }
 
+  @Test("A rollout that was planned and never begun says so, and has no start in JSON either")
+  func notBegun() throws {
+    var planned = rollout([wave("canary", .pending)], [host("h1", "canary", .pending)])
+    planned.startedAt = nil
+    #expect(
+      text(StatusText.list([planned], now: noon)) == """
+        ROLLOUT  AGENT  VERSION  POLICY  STATE    PROMOTED  STARTED    TOOK
+        r1       demo   2.0.0    canary  running  0/1       not begun
+        """)
+    #expect(
+      text(StatusText.status(planned, now: noon, symbols: .unicode)).contains("\n  rollout r1, not begun\n"))
+    #expect(live(planned).first == "demo 2.0.0  running  policy canary  r1")
+    #expect(try !Output.jsonText(planned, pretty: false).contains("started_at"))
+    #expect(try Output.jsonText(midway, pretty: false).contains("\"started_at\":\(noon - 65_000)"))
+  }
+
   @Test("A plan says what would be done to which host, and which would fail")
   func plan() throws {
     let plan = try samplePlan()
@@ -110,7 +126,7 @@ struct LinesTests {
                    sha256 abababababababababababababababababababababababababababababababab
           traffic  nftables on port 8400; blue 7001, green 7002; drain 30s
           gate     3 healthy answers in a row to GET /health, every 1s, within 2s each and 2m in all
-          budget   failures borne: 0 in the canary, 2% of a wave, 1 of the fleet, 2 unreachable; one more rolls all hosts back
+          budget   failures borne: 0 in the canary, 2% of a wave, 1 of the fleet, one more rolls all hosts back; 2 unreachable, one more halts the rollout
           canary   once passed, a release that fails on more than 95% of hosts is excluded (95% sure); one that fails on 50% passes every second time
           undo     a host reverts by itself after 2m unconfirmed; the old slot runs for 1h and stays installed for 7d after the rollout
 
@@ -125,6 +141,31 @@ struct LinesTests {
 
         3 hosts would be upgraded, 1 is live already, 1 would fail
         """#)
+  }
+
+  @Test("Where a breach halts, it does so for hosts that can't be reached as well")
+  func haltingBudget() throws {
+    var plan = try samplePlan()
+    plan.policy.onBreach = .halt
+    let lines = text(PlanText(plan: plan, findings: [], symbols: .ascii).lines())
+    #expect(
+      lines.contains(
+        "  budget   failures borne: 0 in the canary, 2% of a wave, 1 of the fleet, 2 unreachable; one more halts the rollout\n"
+      ))
+    #expect(!lines.contains("rolls all hosts back"))
+  }
+
+  @Test(
+    "A log's line for an order says who gave it, what it does, and to which hosts",
+    arguments: [
+      (Order.Verb.pause, "pauses"), (.resume, "resumes"), (.approve, "approves"), (.abort, "aborts"),
+      (.rollback, "rolls back"), (.skip([1]), "skips h2"), (.retry([0, 4]), "retries h1, h5"),
+      (.skip([7]), "skips the host at place 7"),
+    ])
+  func orders(verb: Order.Verb, words: String) throws {
+    let line = LogLine(try samplePlan())
+    #expect(line.words(of: .order(Order(verb, reason: "off", by: "root@vm"))).text == "root@vm \(words): off")
+    #expect(line.words(of: .order(Order(verb, reason: "", by: "root@vm"))).text == "root@vm \(words)")
   }
 
   @Test("A plan shows the hooks and what they were frozen as")
