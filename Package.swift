@@ -170,7 +170,7 @@ let package = Package(
     tests("CertificatesTests", ["Certificates", "Ports", "RolloutModel", asn1, crypto, x509]),
     tests(
       "CommandsTests",
-      ["Agents", "BadFiles", "Commands", "HostProtocol", "Ports", "RolloutModel", "switchyard"]),
+      ["Agents", "BadFiles", "Commands", "HostProtocol", "MarkedYAML", "Ports", "RolloutModel", "switchyard"]),
     tests("EventLoopTests", ["EventLoop"]),
     tests(
       "FilesTests", ["BadFiles", "Inventory", "MarkedYAML", "PolicyFiles", "RolloutModel"],

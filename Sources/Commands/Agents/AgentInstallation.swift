@@ -66,15 +66,33 @@ struct AgentInstallation: Sendable {
     _ hosts: [Host], agent: AgentDefinition, job: PlaybookJob, runner: String?, output: OutputOptions
   ) async throws {
     say("preparing \(Words.count(hosts.count, "host")) with install_agent.yml")
-    try await prepare(hosts, agent, job, runner, output)
+    // One configuration is handed to a playbook: hosts that listen elsewhere have their own run.
+    for (listen, members) in Self.byListen(hosts) {
+      let file = try TemporaryText(configuration.text(agent, listen: listen), named: "agent.yml")
+      try await prepare(members, file, job, runner, output)
+    }
     say("bringing certificates")
     try await bring(hosts)
     say("waiting until the agents are healthy on port \(agent.publicPort)")
     try await rollOut(hosts, agent, output)
   }
 
+  /// Hosts with the address that their agents listen on, in the order of their first ones.
+  static func byListen(_ hosts: [Host]) -> [(listen: String, hosts: [Host])] {
+    var groups: [(listen: String, hosts: [Host])] = []
+    for host in hosts {
+      let listen = AgentConfigurationText.listen(at: host.address)
+      if let group = groups.firstIndex(where: { $0.listen == listen }) {
+        groups[group].hosts.append(host)
+      } else {
+        groups.append((listen, [host]))
+      }
+    }
+    return groups
+  }
+
   private func prepare(
-    _ hosts: [Host], _ agent: AgentDefinition, _ job: PlaybookJob, _ runner: String?, _ output: OutputOptions
+    _ hosts: [Host], _ file: TemporaryText, _ job: PlaybookJob, _ runner: String?, _ output: OutputOptions
   ) async throws {
     var job = job
     job.hosts = hosts
@@ -86,7 +104,6 @@ struct AgentInstallation: Sendable {
     if FileManager.default.fileExists(atPath: units) {
       job.variables["agent_units"] = .text(PlaybookRunOptions.absolute(units))
     }
-    let file = try TemporaryText(configuration.text(agent), named: "agent.yml")
     job.attachments.append(PlaybookJob.Attachment(variable: "agent_config_file", path: file.path))
     let work = PlaybookWork(
       job: job, door: try PlaybookDoorOptions.parse(["--door", "ssh"]), output: output, runner: runner,
