@@ -170,7 +170,10 @@ let package = Package(
     tests("CertificatesTests", ["Certificates", "Ports", "RolloutModel", asn1, crypto, x509]),
     tests(
       "CommandsTests",
-      ["Agents", "BadFiles", "Commands", "HostProtocol", "MarkedYAML", "Ports", "RolloutModel", "switchyard"]),
+      [
+        "Agents", "BadFiles", "Certificates", "Commands", "HostProtocol", "MarkedYAML", "Ports",
+        "RolloutModel", "switchyard", argumentParser,
+      ]),
     tests("EventLoopTests", ["EventLoop"]),
     tests(
       "FilesTests", ["BadFiles", "Inventory", "MarkedYAML", "PolicyFiles", "RolloutModel"],

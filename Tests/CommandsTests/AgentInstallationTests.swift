@@ -1,3 +1,5 @@
+import ArgumentParser
+import Certificates
 import MarkedYAML
 import RolloutModel
 import Testing
@@ -50,5 +52,51 @@ struct AgentInstallationTests {
     let groups = AgentInstallation.byListen(hosts)
     #expect(groups.map(\.listen) == ["0.0.0.0", "::"])
     #expect(groups.map { $0.hosts.map(\.name) } == [["a", "c"], ["b"]])
+  }
+
+  @Test("A folder too long for the rollout's socket is refused before anything else is looked at")
+  func checksRoomFirst() async throws {
+    let options = try AgentOptions.parse(["--state", "/tmp/" + String(repeating: "x", count: 120)])
+    let installation = AgentInstallation(
+      fleet: try AgentFleet(options),
+      release: Release(version: try #require(Version("1.0.0")), archives: []),
+      policy: try AgentInstallation.policy(nil, fleet: 1), prepare: nil,
+      configuration: AgentConfigurationText(
+        controller: nil, tokenDigest: try #require(Digest(String(repeating: "a", count: 64))), more: ""),
+      authority: options.authority, isQuiet: true)
+    let error = await #expect(throws: CommandError.self) {
+      try await installation.check([Host(name: "h1", address: "192.0.2.1")])
+    }
+    #expect(error?.code == CommandError.invalidInput && error?.description.contains("shorter path") == true)
+  }
+
+  @Test("A host whose address fits in no certificate is refused before one is issued to it")
+  func needsAddress() throws {
+    let request = try AgentInstallation.request(Host(name: "web-1", address: "2001:db8::7"))
+    #expect(request.alternativeNames.map(\.description).contains("ip:2001:db8::7"))
+    for (name, address) in [("web-1", "a_b"), ("web-1", "fe80::1%eth0"), ("a_b", "192.0.2.7")] {
+      let error = #expect(throws: CommandError.self) {
+        try AgentInstallation.request(Host(name: name, address: address))
+      }
+      #expect(error?.code == CommandError.invalidInput)
+    }
+  }
+
+  @Test("A failure says what had been done before it")
+  func tellsProgress() {
+    let refused = CommandError.invalid("no room")
+    #expect(InstallationProgress(issued: []).failure(refused).code == CommandError.invalidInput)
+    #expect(InstallationProgress(issued: []).failure(refused).description == "no room")
+    let issued = InstallationProgress(issued: ["h1"]).failure(refused)
+    #expect(issued.code == CommandError.toolError)
+    #expect(issued.description == "no room\ncertificates were issued to h1; no host was changed")
+    var progress = InstallationProgress(issued: ["h1"])
+    progress.isBegun = true
+    #expect(progress.failure(refused).code == CommandError.toolError)
+    #expect(progress.failure(refused).description == "no room")
+    progress.installed = [Host(name: "h1", address: "192.0.2.1"), Host(name: "h2", address: "192.0.2.2")]
+    let later = progress.failure(CommandError(code: CommandError.rolledBack, description: "halted"))
+    #expect(later.code == CommandError.rolledBack)
+    #expect(later.description == "halted\nagents were installed on h1, h2, and are live")
   }
 }

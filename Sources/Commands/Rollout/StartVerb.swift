@@ -33,7 +33,7 @@ struct StartVerb: AsyncParsableCommand {
       }
     }
     let rollouts = try Rollouts.open(options.state)
-    try rollouts.checkRoom(for: plan.id)
+    try Rollouts.checkRoom(for: plan.id, in: rollouts.directory)
     if let supersede { try await end(supersede, rollouts, successor: plan.id) }
     try await rollouts.store.create(plan, wall: SystemTimekeeper().wall)
     if detach {
