@@ -172,7 +172,7 @@ let package = Package(
       "CommandsTests",
       [
         "Agents", "BadFiles", "Certificates", "Commands", "HostProtocol", "MarkedYAML", "Ports",
-        "RolloutModel", "switchyard",
+        "RolloutModel", "switchyard", argumentParser,
       ]),
     tests("EventLoopTests", ["EventLoop"]),
     tests(

@@ -24,8 +24,8 @@ struct RPCStream: HostStream {
   }
 
   /// What the program says to its error output stays with the host's journal.
-  func lastWords(within limit: Duration) async throws(StreamFailure) -> String {
-    "the agent has ended the stream"
+  func lastWords(within limit: Duration) async throws(StreamFailure) -> LastWords {
+    LastWords(text: "the agent has ended the stream")
   }
 
   func finishInput() async throws(StreamFailure) { channel.finish() }

@@ -93,6 +93,10 @@ extension Authority {
       throw .refused(
         "the newest certificate of \(name) is revoked", hint: "issue one with `switchyard cert issue`")
     }
+    try checkCurrent(list, at: now)
+  }
+
+  static func checkCurrent(_ list: RevocationList, at now: Int64) throws(AuthorityError) {
     guard list.isCurrent(at: now) else {
       throw .refused(
         "the revocation list's time is over: with it an agent lets nobody in",

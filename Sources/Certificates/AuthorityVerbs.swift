@@ -27,18 +27,7 @@ extension Authority {
     _ requests: [CertificateRequest]
   ) throws(AuthorityError) -> (issued: [CertificateRecord], failure: AuthorityError?) {
     try change { work throws(AuthorityError) in
-      let newest = Dictionary(
-        work.index.newest.map { ($0.name, $0) }, uniquingKeysWith: { _, last in last })
-      var seen: Set<CertificateName> = []
-      var missing: [CertificateRequest] = []
-      for request in requests where seen.insert(request.name).inserted {
-        if let record = newest[request.name], record.state(at: work.now) == .valid {
-          // One for another use is not taken from its owner: whoever wants to use it here is told.
-          if record.role != request.role { continue }
-          if try Self.hasFiles(record, in: work.files.folder) { continue }
-        }
-        missing.append(request)
-      }
+      let missing = try Self.missing(requests, work.index, at: work.now, in: work.files.folder)
       let before = work.index.records.count
       var failure: AuthorityError?
       do throws(AuthorityError) {
@@ -50,6 +39,35 @@ extension Authority {
       if let failure, issued.isEmpty { throw failure }
       return (issued, failure)
     }
+  }
+
+  /// Which of these `issueMissing` would issue. Issues nothing. Refused: an authority whose list's time is over, with which no agent
+  /// would let anybody in.
+  public func missing(_ requests: [CertificateRequest]) throws(AuthorityError) -> [CertificateRequest] {
+    let folder = try open()
+    let now = try now()
+    return try folder.locked(shared: true) { () throws(AuthorityError) in
+      let contents = try Self.contents(AuthorityFiles(folder: folder))
+      try Self.checkCurrent(contents.list, at: now)
+      return try Self.missing(requests, contents.index, at: now, in: folder)
+    }
+  }
+
+  private static func missing(
+    _ requests: [CertificateRequest], _ index: AuthorityIndex, at now: Int64, in folder: OpenFolder
+  ) throws(AuthorityError) -> [CertificateRequest] {
+    let newest = Dictionary(index.newest.map { ($0.name, $0) }, uniquingKeysWith: { _, last in last })
+    var seen: Set<CertificateName> = []
+    var missing: [CertificateRequest] = []
+    for request in requests where seen.insert(request.name).inserted {
+      if let record = newest[request.name], record.state(at: now) == .valid {
+        // One for another use is not taken from its owner: whoever wants to use it here is told.
+        if record.role != request.role { continue }
+        if try hasFiles(record, in: folder) { continue }
+      }
+      missing.append(request)
+    }
+    return missing
   }
 
   /// Whether a certificate's own files are where they were issued to. Errors: they are damaged, or can't be read.

@@ -79,6 +79,7 @@ public struct HostMachine: Sendable {
     case .rollback(let reason, let takeOver): return try rollback(reason, takeOver)
     case .clear: return try clear()
     case .forget(let force): return try forget(force)
+    case .remove: return try remove()
     case .tick: return try tick()
     case .stopped(let slot, let invocation, let how): return try stopped(slot, invocation, how)
     case .boot: return try boot()

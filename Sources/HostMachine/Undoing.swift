@@ -72,7 +72,7 @@ extension HostMachine {
   func overdueUndo(before order: AgentOrder) -> Undo? {
     guard let record, let flip = record.flip else { return nil }
     switch order {
-    case .renew, .release, .stage, .stageEnd, .boot, .rollback, .revert, .forget, .clear: return nil
+    case .renew, .release, .stage, .stageEnd, .boot, .rollback, .revert, .forget, .remove, .clear: return nil
     default: break
     }
     let then: AfterUndo = .begin(order)

@@ -207,13 +207,39 @@ extension HostMachine {
         .invalid, "the \(owner.rawValue) slot of agent \(agent) receives traffic",
         hint: "with --force it's stopped and removed all the same")
     }
+    return end(.done, after: takingAway(record))
+  }
+
+  /// Whoever serves is no reason to stay; who is at work on it is.
+  mutating func remove() throws(HostFailure) -> [HostEffect] {
+    guard let record else { return end(.done, after: [.closeAgentDoor, .removeState]) }
+    try checkFree(record)
+    return end(.done, after: [.closeAgentDoor, .announce] + takingAway(record))
+  }
+
+  /// Nobody takes an agent away behind a rollout's back, nor behind the host's own.
+  private func checkFree(_ record: AgentRecord) throws(HostFailure) {
+    if let held = record.lease, held.remaining(at: now) > .zero {
+      var failure = leaseHeld(held)
+      failure.hint = "wait for the rollout's end, or end it: switchyard rollout abort"
+      throw failure
+    }
+    if let flip = record.flip, record.inProbation || flip.phase == .reverting {
+      throw HostFailure(
+        .staleBelief,
+        "agent \(agent) can't be removed now: its latest flip is \(flip.phase.rawValue) and not yet promoted",
+        hint: "end that first: switchyard rollout resume, or switchyard hosts rollback")
+    }
+  }
+
+  private func takingAway(_ record: AgentRecord) -> [HostEffect] {
     var effects: [HostEffect] = [
       .armTimer(at: nil), .moveTraffic(to: record.setup.adopt == nil ? nil : .adopted),
     ]
     for slot in Slot.allCases where record[slot] != nil {
       effects += [.claim(slot), .stop(Side(slot), wait: true), .empty(slot)]
     }
-    return end(.done, after: effects + [.removeAll, .removeState])
+    return effects + [.removeAll, .removeState]
   }
 }
 

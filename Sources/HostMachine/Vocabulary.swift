@@ -33,6 +33,8 @@ public enum AgentOrder: Hashable, Sendable {
   case clear
   /// Remove all that is ours.
   case forget(force: Bool)
+  /// A person takes Switchyard's own agent away, with the way through it.
+  case remove
   /// The timer fired: do what is due.
   case tick
   /// A slot's unit has stopped.
@@ -45,7 +47,7 @@ public enum AgentOrder: Hashable, Sendable {
   public var waitsForNextBoot: Bool {
     switch self {
     case .stageEnd, .start, .discard, .flip, .confirm, .promote, .revert, .rollback, .tick: true
-    case .acquire, .renew, .release, .stage, .retain, .clear, .forget, .stopped, .boot: false
+    case .acquire, .renew, .release, .stage, .retain, .clear, .forget, .remove, .stopped, .boot: false
     }
   }
 }
@@ -97,6 +99,10 @@ public enum HostEffect: Hashable, Sendable {
   case moveTraffic(to: Side?)
   /// Have `tick` called then, instead of at the moment named before; nil: not at all.
   case armTimer(at: Moment?)
+  /// Take away what the way through Switchyard's own agent needs beside the agent. Conversations that are under way go on.
+  case closeAgentDoor
+  /// Tell whoever asked that it is begun: what follows may end the way to them.
+  case announce
   /// Remove all that is ours of the agent but its state; its units are stopped already.
   case removeAll
   /// Remove the agent's state, and the program where no agent is left.

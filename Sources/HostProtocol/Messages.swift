@@ -52,9 +52,12 @@ public enum HostRequest: Hashable, Sendable, Codable {
   case forget(AgentName, force: Bool)
   /// Changes the credentials of Switchyard's own agent; it needs no lease, for the order names what it expects to be there.
   case credentials(CredentialOrder)
-  /// Takes away what the way through Switchyard's own agent needs beside the agent: the host program's socket and units, the
-  /// agent's configuration and credentials. Conversations that are under way go on.
-  case closeAgentDoor
+  /// Takes Switchyard's own agent away, whatever it serves, with what the way through it needs beside it: the host program's socket
+  /// and units, the agent's configuration and credentials. Refused while a lease or a flip in probation protects the agent. Answered
+  /// with `begun` before the first thing that ends the way through it; what then came of it is asked with `removed`.
+  case remove(AgentName)
+  /// What came of the removal that was begun in this conversation.
+  case removed
 }
 
 /// What a host program answers.
@@ -77,7 +80,10 @@ public enum HostReply: Hashable, Sendable, Codable {
   case status(AgentStatus)
   /// To `credentials`.
   case credentials(CredentialState)
-  /// To `release`, `forget`, `closeAgentDoor`.
+  /// To `remove`: nothing protects the agent, the way through it is closed for others, and whatever becomes of this conversation the
+  /// host goes on with it.
+  case begun
+  /// To `release`, `forget`, `removed`, and to `remove` where nothing was known of the agent.
   case done
   /// To anything that was not done.
   case failed(HostFailure)

@@ -77,7 +77,7 @@ package actor Conversation {
     case .ended:
       do throws(StreamFailure) {
         let words = try await stream.lastWords(within: limit)
-        return DoorError(.lost, "\(stream.place): the host program ended: \(escapedForTerminal(words))")
+        return DoorError(.lost, "\(stream.place): the host program ended: \(escapedForTerminal(words.text))")
       } catch {
         return error.error
       }

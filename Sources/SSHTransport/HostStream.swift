@@ -16,14 +16,28 @@ package protocol HostStream: Sendable {
   /// Whether the program is there to be asked, as far as can be seen from here.
   var isOpen: Bool { get async }
 
-  /// After the end of the program's output: what it said of its end, to be escaped.
-  func lastWords(within limit: Duration) async throws(StreamFailure) -> String
+  /// After the end of the program's output: how it ended.
+  func lastWords(within limit: Duration) async throws(StreamFailure) -> LastWords
 
   /// Ends the program's input alone: what it says then is still read.
   func finishInput() async throws(StreamFailure)
 
   /// Ends the program's input, which ends the program; what it still says is not waited for.
   func end() async
+}
+
+/// How a program at the other end of a stream has ended.
+package struct LastWords: Hashable, Sendable {
+  /// What it said of that, to be escaped.
+  package var text: String
+  /// Its exit status; nil where a signal ended it, and where the door does not tell.
+  package var status: Int?
+
+  /// Last words from their parts.
+  package init(text: String, status: Int? = nil) {
+    self.text = text
+    self.status = status
+  }
 }
 
 /// Why a stream gives nothing.

@@ -20,8 +20,10 @@ struct SSHStream: HostStream {
     return try await bounded(limit) { try await connection.read(program) }
   }
 
-  func lastWords(within limit: Duration) async throws(StreamFailure) -> String {
-    try await result(within: limit).complaint
+  func lastWords(within limit: Duration) async throws(StreamFailure) -> LastWords {
+    let result = try await result(within: limit)
+    // libssh2 has a status also for one that a signal ended.
+    return LastWords(text: result.complaint, status: result.exit.signal == nil ? result.exit.status : nil)
   }
 
   /// What the program still prints, and how it ends.

@@ -125,7 +125,8 @@ extension AgentOrder {
     case .rollback(_, let reason, let takeOver): self = .rollback(reason: reason, takeOver: takeOver)
     case .clear: self = .clear
     case .forget(_, let force): self = .forget(force: force)
-    case .hello, .facts, .check, .observe, .service, .log, .credentials, .closeAgentDoor:
+    case .remove: self = .remove
+    case .hello, .facts, .check, .observe, .service, .log, .credentials, .removed:
       return nil
     }
   }

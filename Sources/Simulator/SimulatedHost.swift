@@ -175,7 +175,7 @@ final class SimulatedHost {
       return .answer(answers ? nil : "no answer")
     case .moveTraffic(let side): move(to: side)
     case .armTimer(let moment): arm(moment)
-    case .removeAll, .reply: break
+    case .closeAgentDoor, .announce, .removeAll, .reply: break
     case .removeState: disk = nil
     }
     return .done

@@ -1,5 +1,6 @@
 import NIOHTTP1
 import Ports
+import SSHTransport
 import Testing
 
 @testable import AgentRPC
@@ -67,6 +68,37 @@ struct CallerTests {
       kind(#"{"error":{"code":"command_not_allowed","message":"m"}}"#) == nil, "it was refused, and is told")
     for words in ["", "<html>", "not found", #"{"stream":"stdout","data":"a"}"#] {
       #expect(kind(words) == .lost)
+    }
+  }
+
+  private func outcome(_ pieces: [String]) async throws -> CommandStream.Outcome {
+    var rest = pieces.map { Array($0.utf8) }[...]
+    return try await CommandStream.follow(
+      at: "h1", read: { () async throws(DoorError) in rest.popFirst() ?? [] }, tell: { _ in })
+  }
+
+  @Test("A stream that breaks off after anything was said is not one that said nothing")
+  func breaksOff() async throws {
+    #expect(try await outcome([]) == .silent)
+    #expect(try await outcome([#"{"stream":"stdout","data":"a"}"# + "\n"]) == .brokenOff)
+    #expect(try await outcome([#"{"stream":"std"#]) == .brokenOff, "half a line is a beginning")
+    #expect(
+      try await outcome([#"{"stream":"stdout","data":"a"}"# + "\n", #"{"exit":3}"# + "\n"])
+        == .end(.exit(3)))
+  }
+
+  @Test("Only a program that refused, and had said nothing, has surely done nothing")
+  func knowsWhatWasBegun() {
+    func error(_ status: Int?, isBegun: Bool) -> DoorError {
+      ProgramEnd(words: LastWords(text: "`--run` is not understood", status: status), isBegun: isBegun)
+        .error(at: "h1", what: "the command", unknown: "commands")
+    }
+    let refused = error(2, isBegun: false)
+    #expect(refused.kind == .unusable && refused.hint.contains("upgrade it"))
+    for (status, isBegun) in [(2, true), (nil, true), (nil, false), (0, false), (1, false), (137, true)] {
+      let lost = error(status, isBegun: isBegun)
+      #expect(lost.kind == .lost, "\(String(describing: status)) \(isBegun)")
+      #expect(lost.message.contains("not known") && !lost.hint.contains("upgrade"))
     }
   }
 

@@ -119,11 +119,7 @@ final class Steered: Doors, HostChannel, CertificateLook, Sendable {
     switch request {
     case .observe:
       let unit = next ?? .active("")
-      return .status(
-        AgentStatus(
-          bootID: "b", now: Moment(milliseconds: 0), owner: next == nil ? nil : .blue, disturbance: nil,
-          slots: [SlotStatus(slot: .blue, release: nil, unit: unit)], adopted: nil, flip: nil, retained: nil,
-          lease: nil, lastLease: nil, quarantine: nil, refused: [], lastLines: []))
+      return .status(.of(owner: next == nil ? nil : .blue, unit))
     case .service(let order):
       let unit = next ?? .active("")
       return .service(
@@ -147,6 +143,16 @@ final class Steered: Doors, HostChannel, CertificateLook, Sendable {
   }
 
   func close() async {}
+}
+
+extension AgentStatus {
+  /// An agent whose blue slot has this unit.
+  static func of(owner: Side?, _ unit: UnitStatus) -> AgentStatus {
+    AgentStatus(
+      bootID: "b", now: Moment(milliseconds: 0), owner: owner, disturbance: nil,
+      slots: [SlotStatus(slot: .blue, release: nil, unit: unit)], adopted: nil, flip: nil, retained: nil,
+      lease: nil, lastLease: nil, quarantine: nil, refused: [], lastLines: [])
+  }
 }
 
 extension UnitStatus {

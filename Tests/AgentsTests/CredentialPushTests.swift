@@ -52,6 +52,48 @@ struct CredentialPushTests {
     #expect(await site.push(.sameAuthority).bring(try site.credentials(), to: Self.host).state == .serving)
   }
 
+  private func ifRunning(_ site: Site) throws -> CredentialPush {
+    site.push(.sameAuthorityIfRunning(try #require(AgentName("switchyard-agent"))))
+  }
+
+  @Test(
+    "An installation leaves a running agent its authority"
+  )
+  func keepsAuthorityOfRunning() async throws {
+    let site = try Site()
+    let credentials = try site.credentials()
+    for push in [try ifRunning(site), site.push(.sameAuthority)] {
+      let found = await push.refusal(of: credentials, on: Self.host)
+      let refused = await push.bring(credentials, to: Self.host)
+      #expect(found?.text == refused.text && refused.state == .refused)
+      #expect(refused.text.contains("another authority"))
+    }
+    #expect(site.asked.isEmpty)
+    site.showsOwn(credentials.der)
+    _ = try site.authority.renew(["web-1"])
+    let renewed = try site.credentials()
+    #expect(try await ifRunning(site).refusal(of: renewed, on: Self.host) == nil)
+    #expect(try await ifRunning(site).bring(renewed, to: Self.host).state == .serving)
+  }
+
+  @Test("A first install finds nobody, and places files", arguments: [nil, false])
+  func placesFirst(runs: Bool?) async throws {
+    let site = try Site()
+    (site.isUp, site.runs) = (false, runs)
+    #expect(try await ifRunning(site).refusal(of: try site.credentials(), on: Self.host) == nil)
+    #expect(try await ifRunning(site).bring(try site.credentials(), to: Self.host).state == .placed)
+    #expect(site.asked == ["place", "settle"])
+  }
+
+  @Test("An agent that runs and can't be seen from here is left alone")
+  func leavesUnseen() async throws {
+    let site = try Site()
+    (site.isUp, site.runs) = (false, true)
+    #expect(try await ifRunning(site).refusal(of: try site.credentials(), on: Self.host) != nil)
+    #expect(try await ifRunning(site).bring(try site.credentials(), to: Self.host).state == .refused)
+    #expect(site.asked.isEmpty)
+  }
+
   @Test("A new list that the agent does not read is as bad as a certificate that it does not show")
   func seesList() async throws {
     let site = try Site()

@@ -15,6 +15,7 @@ final class Site: Doors, HostChannel, CertificateLook, Prober, Sendable {
     var before: [UInt8] = [1]
     var reloads = true
     var isUp = true
+    var runs: Bool?
     var lost = 0
     var refusal: HostFailure?
     var placed: Digest?
@@ -77,6 +78,11 @@ final class Site: Doors, HostChannel, CertificateLook, Prober, Sendable {
     get { contents.withLock { $0.isUp } }
     set { contents.withLock { $0.isUp = newValue } }
   }
+  /// What the host program says: whether the agent's unit is up; nil where nothing is known of an agent.
+  var runs: Bool? {
+    get { contents.withLock { $0.runs } }
+    set { contents.withLock { $0.runs = newValue } }
+  }
   var lost: Int {
     get { contents.withLock { $0.lost } }
     set { contents.withLock { $0.lost = newValue } }
@@ -96,6 +102,10 @@ final class Site: Doors, HostChannel, CertificateLook, Prober, Sendable {
   func isClosed(at route: ProbeRoute, within: Duration) async -> Bool { !isUp }
 
   func call(_ request: HostRequest, within: Duration) async throws(DoorError) -> HostReply {
+    if case .observe = request {
+      guard let runs else { return .failed(HostFailure(.notFound, "nothing is known of it")) }
+      return .status(.of(owner: .blue, runs ? .active("1") : .stopping("1")))
+    }
     guard case .credentials(let order) = request else { throw DoorError(.garbled, "not asked for here") }
     let (isLost, reply) = contents.withLock { contents -> (Bool, HostReply) in
       switch order {

@@ -42,7 +42,7 @@ struct AgentWordsTests {
     agent.slots = SlotPorts(blue: 9001, green: 9002)
     let digest = try #require(AgentToken().digest)
     let text = AgentConfigurationText(controller: "desk", tokenDigest: digest, more: "commands: {}\n").text(
-      agent)
+      agent, listen: "0.0.0.0")
     #expect(text.contains("tunnels: [9001, 9002]\n"))
     #expect(text.contains("token_sha256: \"\(digest.hex)\"\n"))
     #expect(text.contains("controllers: [\"desk\"]\n"))

@@ -61,6 +61,19 @@ class AgentVerbInstall(AgentVerbTest):
         self.rows(self.install("--token-file", str(self.token)))
         self.assertEqual(self.site.on_host("h1", "systemctl", "show", "-P", "InvocationID", "switchyard-agent-blue.service"), first)
 
+    def test_4_installed_under_another_authority_they_are_left_alone(self) -> None:
+        another = str(self.site.folder / "another")
+        self.assertEqual(self.site.run("cert", "init", "--authority", another).code, 0)
+        self.assertEqual(self.site.run("cert", "issue", "desk", "--role", "controller", "--authority", another).code, 0)
+        before = {host.name: self.site.traces(host.name) for host in self.fleet.hosts}
+        outcome = self.install("--token-file", str(self.token), "--authority", another)
+        self.assertEqual(outcome.code, TOOL_ERROR, outcome.said)
+        self.assertIn("another authority", outcome.stderr)
+        self.assertIn("no host was changed", outcome.stderr)
+        for name, traces in before.items():
+            self.assert_unchanged(traces, self.site.traces(name), name)
+        self.rows(self.ask("status"))
+
     def test_5_uninstalled_they_are_gone_from_hosts_and_registry(self) -> None:
         self.rows(self.ask("uninstall", "--yes"))
         for host in self.fleet.hosts:

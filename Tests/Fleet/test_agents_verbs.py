@@ -19,7 +19,7 @@ from fleetkit.clock import WrongClock
 from fleetkit.processes import wait_until
 from leaks import Processes, files_with
 from own_agent import OwnAgentTest, left
-from rollouts import INVALID, TOOL_ERROR, Outcome
+from rollouts import INVALID, PROMOTED, TOOL_ERROR, Outcome, policy
 
 DOORS = ("ssh", "rpc", "auto")
 COMMANDS = """
@@ -28,6 +28,7 @@ commands:
   fail: {run: [/bin/false]}
   whoami: {run: [/usr/bin/id, -un]}
   sleep: {run: [/bin/sleep, "30"], timeout: 1s}
+  long: {run: [/usr/bin/python3, -c, "import time; print('begun', flush=True); time.sleep(30)"], timeout: 60s}
   both: {run: [/usr/bin/python3, -c, "import sys; print('out'); print('err', file=sys.stderr); print('\\\\x1b[31mred')"]}
 """
 
@@ -209,6 +210,20 @@ class AgentVerbs(OwnAgentTest):
         self.rows(self.agent_verb("exec", "h2", "say", "word=x", door="rpc"), TOOL_ERROR)
         self.rows(self.agent_verb("start", "--limit", "h2"))
 
+    def test_16_over_ssh_a_command_that_is_broken_off_is_not_one_that_was_not_begun(self) -> None:
+        running = self.site.command(
+            "agent", "exec", "h1", "long", "--inventory", self.site.inventory, "--door", "ssh", "--output", "json",
+            "--agent", self.site.write(self.own("auto").file()))
+
+        def runs() -> str:
+            return self.fleet.execute("h1", ["pgrep", "-f", "bin/switchyard-agent --run"]).stdout
+
+        self.wait_for("the command's process", lambda: bool(self.fleet.execute("h1", ["pgrep", "-f", "time.sleep"]).stdout))
+        self.site.on_host("h1", "kill", "-KILL", *runs().split())
+        error = self.rows(running.end(), TOOL_ERROR)["h1"]["error"]
+        self.assertEqual(error["code"], "lost", error)
+        self.assertNotIn("upgrade", error["hint"])
+
     def test_17_files_are_brought_through_either_door_and_only_what_is_lacking_is_sent(self) -> None:
         for number, (first, second) in enumerate((("rpc", "ssh"), ("ssh", "rpc"))):
             file = self.folder / f"payload-{number}"
@@ -321,6 +336,19 @@ class AgentVerbs(OwnAgentTest):
         outcome = self.agent_verb("uninstall")
         self.assertEqual(outcome.code, INVALID, outcome.said)
         self.assertIn("--yes", outcome.stderr)
+        self.rows(self.agent_verb("status"))
+
+    def test_90_uninstall_is_refused_while_a_rollout_is_at_work(self) -> None:
+        agent = self.own("ssh")
+        running = self.site.start(
+            agent, "own-2", policy(waves=[{"name": "all", "hosts": "100%", "batch": "100%", "soak": "15s"}]))
+        self.site.await_step(agent, "own-2", "soak")
+        for door in ("rpc", "ssh"):
+            row = self.rows(self.agent_verb("uninstall", "--yes", "--limit", "h1", door=door), TOOL_ERROR)["h1"]
+            self.assertIn("is being changed by", row["text"])
+        self.assertEqual(self.active("switchyard-host.socket", "h1"), "active")
+        self.assertEqual(self.fleet.execute("h1", ["test", "-e", "/etc/switchyard-agent/agent.yml"]).returncode, 0)
+        self.assertEqual(running.end().code, PROMOTED)
         self.rows(self.agent_verb("status"))
 
     def test_91_uninstall_leaves_only_what_it_says(self) -> None:

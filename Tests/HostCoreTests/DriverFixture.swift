@@ -21,6 +21,7 @@ final class PretendHands: Hands {
 
   func isShuttingDown() -> Bool { isDown }
   func removeState(of agent: AgentName) {}
+  func closeAgentDoor() {}
 
   func execute(_ effect: HostEffect, _ record: AgentRecord) throws(HostFailure) -> EffectOutcome {
     watch(effect)

@@ -235,4 +235,41 @@ import Testing
     #expect(host.run(.forget(force: true)) == .done)
     #expect(host.done.last == .removeState)
   }
+
+  @Test("A removal honours a live lease and a flip that is not promoted, whatever the agent serves")
+  func aRemovalHonoursWhoIsAtWork() {
+    func free(_ phase: FlipPhase) -> PretendHost {
+      var host = PretendHost.flipped(phase)
+      host.disk?.lease = nil
+      return host
+    }
+    var reverting = free(.confirmed)
+    reverting.disk?.flip?.phase = .reverting
+    let table: [(PretendHost, HostFailure.Code)] = [
+      (PretendHost.withCandidate(), .leaseHeld), (PretendHost.flipped(.promoted), .leaseHeld),
+      (free(.armed), .staleBelief), (free(.confirmed), .staleBelief), (reverting, .staleBelief),
+    ]
+    for (before, code) in table {
+      var host = before
+      #expect(host.run(.remove).code == code)
+      #expect(host.isUntouched(since: before) && host.done.isEmpty)
+    }
+  }
+
+  @Test func aRemovalTakesAllAwayAndSaysSoBeforeItEndsTheWay() throws {
+    var ended = PretendHost.flipped(.promoted)
+    ended.pass(.seconds(601))
+    var free = PretendHost.flipped(.promoted)
+    free.disk?.lease = nil
+    for var host in [ended, free] {
+      #expect(host.disk?.owner == .green)
+      #expect(host.run(.remove) == .done)
+      #expect(host.done.prefix(2) == [.closeAgentDoor, .announce])
+      #expect(host.done.suffix(2) == [.removeAll, .removeState])
+      #expect(host.traffic == nil && !host.blue.active && !host.green.active && host.written.isEmpty)
+    }
+    var unknown = PretendHost()
+    #expect(unknown.run(.remove) == .done)
+    #expect(unknown.done == [.closeAgentDoor, .removeState])
+  }
 }

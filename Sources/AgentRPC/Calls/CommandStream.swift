@@ -3,20 +3,31 @@ import RolloutModel
 
 /// Reads a command's lines from a stream to its end, whichever the door.
 enum CommandStream {
-  /// How the command ended; nil where the stream ended before that was said. `read` gives the next bytes, none at the end.
+  /// What a stream came to.
+  enum Outcome: Hashable {
+    /// The command's end was told.
+    case end(AgentCommandEnd)
+    /// It broke off after something was said: the command has been begun.
+    case brokenOff
+    /// It ended, and nothing was said.
+    case silent
+  }
+
+  /// Follows it. `read` gives the next bytes, none at the end.
   static func follow(
     at place: String, read: () async throws(DoorError) -> [UInt8],
     tell: @Sendable (AgentCommandOutput) async -> Void
-  ) async throws(DoorError) -> AgentCommandEnd? {
+  ) async throws(DoorError) -> Outcome {
     var lines = CommandLines()
-    var end: AgentCommandEnd?
+    var outcome = Outcome.silent
     while true {
       let bytes = try await read()
-      if bytes.isEmpty { return end }
+      if bytes.isEmpty { return outcome }
+      if outcome == .silent { outcome = .brokenOff }
       for line in try whole(&lines, bytes, place) {
         switch line {
         case .output(let output): await tell(output)
-        case .end(let how): end = how
+        case .end(let how): outcome = .end(how)
         }
       }
     }

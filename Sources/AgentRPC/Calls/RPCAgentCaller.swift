@@ -44,10 +44,10 @@ struct RPCAgentCaller: AgentCaller {
           throw DoorError(.lost, "\(place): \(words)")
         }
       }, tell: tell)
-    guard let outcome else {
+    guard case .end(let ended) = outcome else {
       throw DoorError(.lost, "\(place): the agent ended the answer before the command's end")
     }
-    return outcome
+    return ended
   }
 
   func upload(

@@ -45,14 +45,13 @@ public struct SSHAgentCaller: AgentCaller {
           throw error.error
         }
       }, tell: tell)
-    if let outcome { return outcome }
-    let words: String
+    if case .end(let ended) = outcome { return ended }
+    let words: LastWords
     do throws(StreamFailure) { words = try await stream.lastWords(within: Self.callWithin) } catch {
       throw error.error
     }
-    throw DoorError(
-      .unusable, "\(stream.place): the agent's program ended: \(escapedForTerminal(words))",
-      hint: "an agent older than this program knows no commands over SSH: upgrade it")
+    throw ProgramEnd(words: words, isBegun: outcome == .brokenOff).error(
+      at: stream.place, what: "the command", unknown: "commands")
   }
 
   /// Brings the file.

@@ -51,6 +51,8 @@ struct UploadAnswers {
   let stream: any HostStream
   let within: Duration
   private var buffer: [UInt8] = []
+  /// Whether the program has said anything yet.
+  private var isHeard = false
 
   init(stream: any HostStream, within: Duration) {
     self.stream = stream
@@ -67,6 +69,7 @@ struct UploadAnswers {
       let bytes: [UInt8]
       do throws(StreamFailure) { bytes = try await stream.read(within: within) } catch { throw error.error }
       guard !bytes.isEmpty else { throw await ended() }
+      isHeard = true
       buffer += bytes
     }
     return .garbled
@@ -75,9 +78,8 @@ struct UploadAnswers {
   private func ended() async -> DoorError {
     do throws(StreamFailure) {
       let words = try await stream.lastWords(within: within)
-      return DoorError(
-        .unusable, "\(stream.place): the agent's program ended: \(escapedForTerminal(words))",
-        hint: "an agent older than this program takes no files over SSH: upgrade it")
+      return ProgramEnd(words: words, isBegun: isHeard).error(
+        at: stream.place, what: "the file", unknown: "uploads")
     } catch {
       return error.error
     }

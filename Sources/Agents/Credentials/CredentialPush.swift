@@ -45,6 +45,8 @@ public struct CredentialPush: Sendable {
     case sameAuthority
     /// It serves a certificate, be it of another authority, whose clients it then lets in no more.
     case anyAuthority
+    /// It serves a certificate of the same authority, or is not there: neither seen nor known to the host to run.
+    case sameAuthorityIfRunning(AgentName)
     /// Nothing: no agent need be there, and none is looked for.
     case unseen
   }
@@ -93,6 +95,21 @@ public struct CredentialPush: Sendable {
     return result
   }
 
+  /// Why credentials would be refused on a host as it is; nil where they would not be. Changes nothing.
+  public func refusal(of credentials: AgentCredentials, on host: Host) async -> Result? {
+    let channel = doors.channel(to: host)
+    var result: Result?
+    do throws(DoorError) {
+      _ = try await isServing(credentials, at: channel.outsideRoute(port: port), over: channel)
+    } catch {
+      result = refused(host, error)
+    }
+    result?.record = credentials.record
+    result?.way = await channel.way()
+    await channel.close()
+    return result
+  }
+
   /// Why credentials can't be a host's; nil where they can.
   public static func mismatch(_ credentials: AgentCredentials, _ host: Host) -> String? {
     guard !credentials.names(host.address) else { return nil }
@@ -105,23 +122,12 @@ public struct CredentialPush: Sendable {
     _ credentials: AgentCredentials, to host: Host, over channel: any HostChannel
   ) async -> Result {
     let route: ProbeRoute
+    let isSeen: Bool
     do throws(DoorError) {
       route = try await channel.outsideRoute(port: port)
-      // An agent that can't be seen before can't be seen to serve afterwards either.
-      if case .unseen = care {
-      } else {
-        let shown = try await look.servedCertificate(at: route, within: Self.lookWithin)
-        if case .sameAuthority = care, !credentials.isOfSameAuthority(shown) {
-          throw DoorError(
-            .refused, "the agent shows a certificate of another authority, whose clients would be shut out",
-            hint: "--replace-authority brings it under this one")
-        }
-      }
+      isSeen = try await isServing(credentials, at: route, over: channel)
     } catch {
-      return Result(
-        host: host.name, state: .refused,
-        text: "\(error); nothing was changed"
-          + (error.kind == .unreachable ? " (--unseen places files where no agent serves yet)" : ""))
+      return refused(host, error)
     }
     let files = CredentialFiles(
       certificate: credentials.certificate, key: Secret(credentials.key), authority: credentials.authority,
@@ -135,7 +141,8 @@ public struct CredentialPush: Sendable {
         host: host.name, state: .unknown,
         text: "the host does not say what it has now: use a newer host program")
     }
-    if case .unseen = care {
+    // An agent that can't be seen before can't be seen to serve afterwards either.
+    guard isSeen else {
       return await settled(digest, host, over: channel, as: .placed, "its files are there", placed.changed)
     }
     guard let failure = await failureToServe(credentials, at: route) else {
@@ -147,7 +154,57 @@ public struct CredentialPush: Sendable {
     return await putBack(digest, host, over: channel, why: failure)
   }
 
+  private func refused(_ host: Host, _ error: DoorError) -> Result {
+    Result(
+      host: host.name, state: .refused,
+      text: "\(error); nothing was changed"
+        + (error.kind == .unreachable ? " (`cert push --unseen` places files where no agent serves yet)" : "")
+    )
+  }
+
   // MARK: Seeing
+
+  /// Whether an agent was seen to serve that may get these credentials. Errors: one that may not, and where none was seen though one is
+  /// to be.
+  private func isServing(
+    _ credentials: AgentCredentials, at route: ProbeRoute, over channel: any HostChannel
+  ) async throws(DoorError) -> Bool {
+    if case .unseen = care { return false }
+    let shown: [UInt8]
+    switch await shownCertificate(at: route) {
+    case .success(let der): shown = der
+    case .failure(let error):
+      guard case .sameAuthorityIfRunning(let agent) = care else { throw error }
+      try await requireNone(agent, unseen: error, over: channel)
+      return false
+    }
+    if case .anyAuthority = care { return true }
+    guard credentials.isOfSameAuthority(shown) else {
+      throw DoorError(
+        .refused, "the agent shows a certificate of another authority, whose clients would be shut out",
+        hint: "`cert push --replace-authority` brings it under this one")
+    }
+    return true
+  }
+
+  private func shownCertificate(at route: ProbeRoute) async -> Swift.Result<[UInt8], DoorError> {
+    do throws(DoorError) {
+      return .success(try await look.servedCertificate(at: route, within: Self.lookWithin))
+    } catch { return .failure(error) }
+  }
+
+  /// An agent that runs, and can't be seen from here, may serve others: whose clients it lets in must not change unseen.
+  private func requireNone(
+    _ agent: AgentName, unseen: DoorError, over channel: any HostChannel
+  ) async throws(DoorError) {
+    switch try await channel.call(.observe(agent), within: Self.callWithin) {
+    case .status(let status):
+      if let slot = status.owner?.slot, status.slot(slot)?.unit.isActive == true { throw unseen }
+    case .failed(let failure) where failure.code == .notFound: return
+    case .failed(let failure): throw DoorError(.unusable, Obstacle(failure).text)
+    default: throw DoorError(.garbled, Obstacle.strange.text)
+    }
+  }
 
   /// Nil once the agent shows the certificate to a fresh connection, and has read the list; else why it was not seen to.
   private func failureToServe(_ credentials: AgentCredentials, at route: ProbeRoute) async -> String? {

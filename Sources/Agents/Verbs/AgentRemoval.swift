@@ -32,6 +32,9 @@ public struct AgentRemoval: Sendable {
 
   /// An agent that carries the order ends with it, and lets us wait for as long as it drains.
   private static let callWithin = Duration.seconds(150)
+  /// How long the end of a removal is looked for that can be told no more.
+  private static let lookFor = Span.seconds(60)
+  private static let pause = Span.seconds(1)
 
   /// A removal through these doors.
   public init(
@@ -48,13 +51,7 @@ public struct AgentRemoval: Sendable {
     let channel = doors.channel(to: host)
     var result = Result(host: host.name, ok: true, text: "the agent is gone")
     do throws(Obstacle) {
-      try await checkFree(channel)
-      // The last conversation through the agent carries both.
-      try await order(.closeAgentDoor, channel)
-      do throws(Obstacle) { result.text = try await forget(channel) } catch {
-        throw Obstacle(
-          text: "\(error.text); the socket behind the agent is closed already, so go on over SSH: --door ssh")
-      }
+      result.text = try await remove(over: channel)
     } catch {
       result = Result(host: host.name, ok: false, text: error.text)
     }
@@ -63,69 +60,75 @@ public struct AgentRemoval: Sendable {
     return result
   }
 
-  /// Nobody takes an agent away behind a rollout's back.
-  private func checkFree(_ channel: any HostChannel) async throws(Obstacle) {
-    let reply: HostReply
-    do throws(DoorError) {
-      reply = try await channel.call(.observe(definition.name), within: Self.callWithin)
-    } catch {
-      throw Obstacle(text: "\(error)")
+  /// The host itself refuses while somebody is at work on its agent, and lets nobody in between.
+  private func remove(over channel: any HostChannel) async throws(Obstacle) -> String {
+    switch await ask(.remove(definition.name), channel) {
+    case .success(.begun): return try await ended(channel)
+    case .success(.done): return "no agent was there"
+    case .success(.failed(let failure)):
+      let text = Obstacle(failure).text
+      throw Obstacle(
+        text: failure.code == .unsupported ? "\(text); over SSH one comes along: --door ssh" : text)
+    case .success: throw Obstacle.strange
+    case .failure(let error):
+      guard error.kind == .lost else { throw Obstacle(text: "\(error)") }
+      return try await seen(hasBegun: false, after: error, channel)
     }
-    switch reply {
-    case .status(let status):
-      guard let lease = status.lease else { return }
+  }
+
+  /// The end of a removal that was begun. An agent that carries the conversation takes it with it.
+  private func ended(_ channel: any HostChannel) async throws(Obstacle) -> String {
+    switch await ask(.removed, channel) {
+    case .success(.done): return "the agent is gone"
+    case .success(.failed(let failure)) where failure.code != .notFound:
       throw Obstacle(
         text:
-          "\(lease.holder) is changing the agent here: \(lease.reason); nothing was changed; end that first")
-    case .failed(let failure): throw Obstacle(failure)
-    default: throw Obstacle.strange
+          "\(Obstacle(failure).text); the way through the agent is closed already, so go on over SSH: --door ssh"
+      )
+    // Another conversation than that in which it was begun.
+    case .success:
+      return try await seen(
+        hasBegun: true, after: DoorError(.garbled, "the host did not tell what came of it"), channel)
+    case .failure(let error): return try await seen(hasBegun: true, after: error, channel)
     }
   }
 
-  private func forget(_ channel: any HostChannel) async throws(Obstacle) -> String {
-    do throws(DoorError) {
-      switch try await channel.call(.forget(definition.name, force: true), within: Self.callWithin) {
-      case .done, .status: return "the agent is gone"
-      case .failed(let failure) where failure.code == .notFound: return "no agent was there"
-      case .failed(let failure): throw DoorError(.unusable, Obstacle(failure).text)
-      default: throw DoorError(.garbled, Obstacle.strange.text)
+  /// What became of a removal whose end was not told. Silence alone has many causes; an agent that falls silent when its host has begun
+  /// to remove it has been removed.
+  private func seen(
+    hasBegun: Bool, after lost: DoorError, _ channel: any HostChannel
+  ) async throws(Obstacle) -> String {
+    let end = time.now + Self.lookFor
+    var isSilent = false
+    repeat {
+      await channel.close()
+      switch await ask(.observe(definition.name), channel) {
+      case .success(.status(let status)):
+        if status.owner == nil, status.slots.allSatisfy({ $0.release == nil }) { return "the agent is gone" }
+      case .failure(let error) where error.kind == .unreachable:
+        isSilent = await Silence(look: look, time: time).isSeen(at: definition.publicPort, over: channel)
+        if isSilent, hasBegun {
+          return
+            "the host has begun to remove the agent, which answers no more; that no file is left can only be seen over SSH"
+        }
+      case .success, .failure: break
       }
-    } catch {
-      guard error.kind == .lost else { throw Obstacle(text: "\(error)") }
-      return try await seen(after: error, channel)
-    }
-  }
-
-  /// What became of an order whose answer was lost.
-  private func seen(after lost: DoorError, _ channel: any HostChannel) async throws(Obstacle) -> String {
-    await channel.close()
-    do throws(DoorError) {
-      if case .status(let status) = try await channel.call(.observe(definition.name), within: Self.callWithin),
-        status.owner == nil, status.slots.allSatisfy({ $0.release == nil })
-      {
-        return "the agent is gone"
-      }
-    } catch  where error.kind == .unreachable {
-      // The agent that carried the order is the one that went.
-      if await Silence(look: look, time: time).isSeen(at: definition.publicPort, over: channel) {
-        return "the agent answers no more; that all of it is gone can only be seen over SSH"
-      }
-    } catch {
-      // Told below, with the first one.
-    }
+      guard hasBegun else { break }
+      // Broken off, it looks once more at once.
+      try? await time.sleep(Self.pause)
+    } while time.now < end
     throw Obstacle(
-      text: "\(lost); whether the agent is gone is not known: look with `switchyard agent status`")
+      text:
+        "\(lost); \(isSilent ? "the agent answers no more, but " : "")whether it is removed is not known: "
+        + "look with `switchyard agent status --door ssh`, or go on with `switchyard agent uninstall --door ssh`"
+    )
   }
 
-  private func order(_ request: HostRequest, _ channel: any HostChannel) async throws(Obstacle) {
-    let reply: HostReply
-    do throws(DoorError) { reply = try await channel.call(request, within: Self.callWithin) } catch {
-      throw Obstacle(text: "\(error)")
-    }
-    switch reply {
-    case .done: return
-    case .failed(let failure): throw Obstacle(failure)
-    default: throw Obstacle.strange
+  private func ask(
+    _ request: HostRequest, _ channel: any HostChannel
+  ) async -> Swift.Result<HostReply, DoorError> {
+    do throws(DoorError) { return .success(try await channel.call(request, within: Self.callWithin)) } catch {
+      return .failure(error)
     }
   }
 }

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import MarkedYAML
 import RolloutModel
 
 /// The `agent.yml` that an installation brings.
@@ -12,14 +13,24 @@ struct AgentConfigurationText: Sendable {
 
   private static let limit = 256 * 1024
 
-  /// The text for agents on these ports.
-  func text(_ agent: AgentDefinition) -> String {
+  /// Where an agent listens so that controllers reach it at a host's address. `::` takes IPv4 too, and is not there where the kernel has
+  /// IPv6 switched off: only who is reached by IPv6 needs it. A name may lead to either.
+  static func listen(at address: String) -> String { address.contains(":") ? "::" : "0.0.0.0" }
+
+  /// Whether the user's own lines say where to listen. Lines that can't be read say nothing: why is told by the agent's own check.
+  private var saysListen: Bool {
+    (try? MarkedYAML.parse(Array(more.utf8), file: "--config"))?["listen"] != nil
+  }
+
+  /// The text for agents on these ports that listen there, unless the user's own lines say where.
+  func text(_ agent: AgentDefinition, listen: String) -> String {
     let tls = "/etc/switchyard-agent/tls"
     var lines = [
-      "listen: 0.0.0.0", "certificate: \(tls)/agent.pem", "key: \(tls)/agent.key", "authority: \(tls)/ca.pem",
+      "certificate: \(tls)/agent.pem", "key: \(tls)/agent.key", "authority: \(tls)/ca.pem",
       "revoked: \(tls)/crl.pem", "tunnels: [\(agent.slots.blue), \(agent.slots.green)]",
       "token_sha256: \"\(tokenDigest)\"",
     ]
+    if !saysListen { lines.insert("listen: \"\(listen)\"", at: 0) }
     if let controller { lines.append("controllers: [\"\(controller)\"]") }
     return lines.joined(separator: "\n") + "\n" + more
   }

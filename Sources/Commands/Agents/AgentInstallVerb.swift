@@ -11,7 +11,8 @@ struct AgentInstallVerb: AsyncParsableCommand {
       "Install agents on registered hosts over SSH: prepare, bring certificates, roll out, wait until they are well.",
     discussion: """
       What is done already is left as it is, so that an installation that broke off is gone on with by the same words. \
-      Exit codes are those of a rollout; 2 means that nothing was changed.
+      Exit codes are those of a rollout; 2 means that nothing was changed. Hosts whose agents have other ports are \
+      installed one group after the other.
       """)
   @OptionGroup var inventory: InventoryOptions
   @OptionGroup var options: AgentOptions
@@ -71,18 +72,19 @@ struct AgentInstallVerb: AsyncParsableCommand {
       authority: options.authority, isQuiet: output.isJSON)
     let job = try await playbook.job(
       project: try library.folder(), playbook: "install_agent.yml", inventory)
-    try await installation.issueCertificates(hosts)
-    // What does not fit is told before any host is changed.
-    _ = try await HostCredentials.load(hosts, options.authority)
-    var isBegun = false
-    for (ports, members) in fleet.groups(hosts) {
-      do {
+    try await installation.check(hosts)
+    let issued = try await installation.issueCertificates(hosts)
+    var progress = InstallationProgress(issued: issued)
+    do {
+      try await installation.checkAuthority(of: try await HostCredentials.load(hosts, options.authority))
+      for (ports, members) in fleet.groups(hosts) {
+        progress.isBegun = true
         try await installation.carryOut(
           members, agent: fleet.agent(on: ports), job: job, runner: playbook.ansibleRunner, output: output)
-      } catch let error as CommandError where isBegun && error.code == CommandError.invalidInput {
-        throw CommandError.tool("\(error); agents on other ports are installed")
+        progress.installed += members
       }
-      isBegun = true
+    } catch let error as CommandError {
+      throw progress.failure(error)
     }
     try await AgentStatusVerb.tell(fleet, hosts, output)
   }

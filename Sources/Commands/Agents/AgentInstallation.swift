@@ -41,24 +41,63 @@ struct AgentInstallation: Sendable {
     }
   }
 
-  /// Hosts without a certificate that counts get one.
-  func issueCertificates(_ hosts: [Host]) async throws {
+  /// Refuses on this machine what would end the installation later: before anything is issued, or any host is asked.
+  func check(_ hosts: [Host]) async throws {
+    // IDs of the same agent and version are equally long.
+    try Rollouts.checkRoom(
+      for: RunID.make(fleet.agent.name, release.version), in: authority.state.checked())
+    let options = authority
+    let missing = try await offThePool {
+      let requests = try hosts.map(Self.request)
+      return try options.use { authority throws(AuthorityError) in try authority.missing(requests) }
+    }
+    let names = Set(missing.map(\.name.text))
+    _ = try await HostCredentials.load(hosts.filter { !names.contains($0.name) }, authority)
+  }
+
+  /// Hosts without a certificate that counts get one; those for whom it was issued.
+  func issueCertificates(_ hosts: [Host]) async throws -> [String] {
     let options = authority
     let (made, failure) = try await offThePool {
-      try options.use { authority throws(AuthorityError) in
-        var requests: [CertificateRequest] = []
-        for host in hosts {
-          let name = AlternativeName("ip:" + host.address) ?? AlternativeName("dns:" + host.address)
-          requests.append(
-            try CertificateRequest(
-              name: host.name, role: .agent, alternativeNames: name.map { [$0.description] } ?? []))
-        }
-        return try authority.issueMissing(requests)
-      }
+      let requests = try hosts.map(Self.request)
+      return try options.use { authority throws(AuthorityError) in try authority.issueMissing(requests) }
     }
-    let names = made.map(\.name.text).joined(separator: ", ")
-    if let failure { throw CommandError.tool("\(failure); certificates were issued to \(names)") }
-    if !made.isEmpty { say("issued certificates to \(names)") }
+    let names = made.map(\.name.text)
+    if let failure {
+      throw CommandError.tool("\(failure); certificates were issued to \(names.joined(separator: ", "))")
+    }
+    if !made.isEmpty { say("issued certificates to \(names.joined(separator: ", "))") }
+    return names
+  }
+
+  /// A certificate by which a host's agent is known at its address.
+  static func request(_ host: Host) throws -> CertificateRequest {
+    guard let name = AlternativeName("ip:" + host.address) ?? AlternativeName("dns:" + host.address) else {
+      throw CommandError.invalid(
+        "\(escapedForTerminal(host.name)): \(escapedForTerminal(host.address)) can't stand in a certificate, where controllers look for it; "
+          + "give the host an address or a name of letters, digits, dots and dashes")
+    }
+    do throws(AuthorityError) {
+      return try CertificateRequest(name: host.name, role: .agent, alternativeNames: [name.description])
+    } catch {
+      throw CommandError.invalid("\(error)")
+    }
+  }
+
+  /// Finds agents of another authority before any host is changed.
+  func checkAuthority(of hosts: [HostCredentials]) async throws {
+    let refusals = try await fleet.overSSH.each(hosts, host: \.host) { site, credentials in
+      await push(site).refusal(of: credentials.credentials, on: credentials.host)
+    }
+    let problems = refusals.compactMap { $0 }.map { "\($0.host): \($0.text)" }
+    guard problems.isEmpty else { throw CommandError.tool(problems.joined(separator: "\n")) }
+  }
+
+  /// Where an agent runs already its certificate is changed as by `cert push`; elsewhere the files are placed.
+  private func push(_ site: AgentFleet.Site) -> CredentialPush {
+    CredentialPush(
+      doors: site.doors, look: site.look, prober: site.prober, time: site.time, port: site.agent.publicPort,
+      within: .seconds(30), care: .sameAuthorityIfRunning(site.agent.name))
   }
 
   /// Prepares the hosts, brings certificates, and rolls the release out.
@@ -66,15 +105,33 @@ struct AgentInstallation: Sendable {
     _ hosts: [Host], agent: AgentDefinition, job: PlaybookJob, runner: String?, output: OutputOptions
   ) async throws {
     say("preparing \(Words.count(hosts.count, "host")) with install_agent.yml")
-    try await prepare(hosts, agent, job, runner, output)
+    // One configuration is handed to a playbook: hosts that listen elsewhere have their own run.
+    for (listen, members) in Self.byListen(hosts) {
+      let file = try TemporaryText(configuration.text(agent, listen: listen), named: "agent.yml")
+      try await prepare(members, file, job, runner, output)
+    }
     say("bringing certificates")
     try await bring(hosts)
     say("waiting until the agents are healthy on port \(agent.publicPort)")
     try await rollOut(hosts, agent, output)
   }
 
+  /// Hosts with the address that their agents listen on, in the order of their first ones.
+  static func byListen(_ hosts: [Host]) -> [(listen: String, hosts: [Host])] {
+    var groups: [(listen: String, hosts: [Host])] = []
+    for host in hosts {
+      let listen = AgentConfigurationText.listen(at: host.address)
+      if let group = groups.firstIndex(where: { $0.listen == listen }) {
+        groups[group].hosts.append(host)
+      } else {
+        groups.append((listen, [host]))
+      }
+    }
+    return groups
+  }
+
   private func prepare(
-    _ hosts: [Host], _ agent: AgentDefinition, _ job: PlaybookJob, _ runner: String?, _ output: OutputOptions
+    _ hosts: [Host], _ file: TemporaryText, _ job: PlaybookJob, _ runner: String?, _ output: OutputOptions
   ) async throws {
     var job = job
     job.hosts = hosts
@@ -86,7 +143,6 @@ struct AgentInstallation: Sendable {
     if FileManager.default.fileExists(atPath: units) {
       job.variables["agent_units"] = .text(PlaybookRunOptions.absolute(units))
     }
-    let file = try TemporaryText(configuration.text(agent), named: "agent.yml")
     job.attachments.append(PlaybookJob.Attachment(variable: "agent_config_file", path: file.path))
     let work = PlaybookWork(
       job: job, door: try PlaybookDoorOptions.parse(["--door", "ssh"]), output: output, runner: runner,
@@ -99,7 +155,7 @@ struct AgentInstallation: Sendable {
         Output.error("\(escapedLine(host.host)): not prepared: \(escapedLine(host.reason))")
       }
       throw CommandError.tool(
-        "\(Words.count(failures.count, "host")) could not be prepared; no agent was installed; see above"
+        "\(Words.count(failures.count, "host")) could not be prepared, and nothing was rolled out to hosts with these ports; see above"
           + (ended.run.map { ", and `switchyard logs \($0)`" } ?? ""))
     }
     try ended.leave()
@@ -108,10 +164,7 @@ struct AgentInstallation: Sendable {
   private func bring(_ hosts: [Host]) async throws {
     let credentials = try await HostCredentials.load(hosts, authority)
     let results = try await fleet.overSSH.each(credentials, host: \.host) { site, credentials in
-      let push = CredentialPush(
-        doors: site.doors, look: site.look, prober: site.prober, time: site.time, port: site.agent.publicPort,
-        within: .seconds(30), care: .unseen)
-      return await push.bring(credentials.credentials, to: credentials.host)
+      await push(site).bring(credentials.credentials, to: credentials.host)
     }
     let failures = results.filter { !$0.isGood }
     guard failures.isEmpty else {
@@ -130,7 +183,6 @@ struct AgentInstallation: Sendable {
       waves: PlannedWave.waves(of: policy, total: hosts.count), acceptLocalProbes: false, again: nil,
       takeOver: nil,
       owner: Person.name)
-    try rollouts.checkRoom(for: plan.id)
     try await rollouts.store.create(plan, wall: SystemTimekeeper().wall)
     say("rollout \(plan.id)")
     let state = try await RolloutDriver(rollouts: rollouts, output: output.output, isShown: !isQuiet).drive(
@@ -145,6 +197,11 @@ struct AgentInstallation: Sendable {
       description: (["the agents were not all installed; `switchyard rollout explain \(plan.id)` says more"]
         + reasons)
         .joined(separator: "\n"))
+  }
+
+  /// Hosts by name, for a message.
+  static func named(_ hosts: [Host]) -> String {
+    hosts.map { escapedForTerminal($0.name) }.joined(separator: ", ")
   }
 
   private func say(_ text: String) {

@@ -35,7 +35,7 @@ struct StartVerb: AsyncParsableCommand {
     // A rollout whose controller could not even begin must not come to be.
     try await Workshop.check(through: plan.agent.rpc)
     let rollouts = try Rollouts.open(options.state)
-    try rollouts.checkRoom(for: plan.id)
+    try Rollouts.checkRoom(for: plan.id, in: rollouts.directory)
     if let supersede { try await end(supersede, rollouts, successor: plan.id) }
     try await rollouts.store.create(plan, wall: SystemTimekeeper().wall)
     if detach {

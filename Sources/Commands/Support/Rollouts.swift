@@ -39,8 +39,8 @@ struct Rollouts {
   }
 
   /// Refuses a folder in which a rollout could not be reached from other terminals, before the rollout is in its journal.
-  func checkRoom(for id: String) throws {
-    guard let longest = ControlSocket.tooLong(controlSocket(id)) else { return }
+  static func checkRoom(for id: String, in directory: String) throws {
+    guard let longest = ControlSocket.tooLong(controlSocket(id, in: directory)) else { return }
     throw CommandError.invalid(
       "--state \(escapedForTerminal(directory)): the rollout's socket there would have a path of more than \(longest) bytes; name a folder with a shorter path"
     )
@@ -83,7 +83,11 @@ struct Rollouts {
   }
 
   /// Where the controller of a rollout listens.
-  func controlSocket(_ id: String) -> String { "\(directory)/rollouts/\(id).sock" }
+  func controlSocket(_ id: String) -> String { Self.controlSocket(id, in: directory) }
+
+  private static func controlSocket(_ id: String, in directory: String) -> String {
+    "\(directory)/rollouts/\(id).sock"
+  }
 
   /// Whether a controller is at work, and whose.
   func holder(_ id: String) throws -> LockHolder? { try RolloutLock.holder(of: id, directory: directory) }

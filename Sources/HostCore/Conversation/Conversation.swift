@@ -37,12 +37,27 @@ package struct Conversation {
         switch frame {
         case .data(let piece): service.take(piece)
         case .request(let request):
-          try send(greeted ? service.answer(request) : try greet(request, service, &greeted))
+          if greeted {
+            try answer(request, service)
+          } else {
+            try send(try greet(request, service, &greeted))
+          }
         case .reply:
           throw HostFailure(.invalid, "the controller sent a reply, which only a host does")
         }
       }
     }
+  }
+
+  /// One answer goes out to each request: where it was begun with, that is the answer.
+  private func answer(_ request: HostRequest, _ service: HostService) throws(HostFailure) {
+    var isAnswered = false
+    let reply = service.answer(request) {
+      isAnswered = true
+      // Who asked may have gone: what is begun goes on.
+      _ = try? send(.begun)
+    }
+    if !isAnswered { try send(reply) }
   }
 
   private func greet(

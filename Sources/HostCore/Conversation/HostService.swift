@@ -11,6 +11,8 @@ package final class HostService {
   private let version: String
   /// The archive that data frames belong to.
   private var arriving: Arrival?
+  /// What came of a removal.
+  private var removal: HostReply?
 
   private struct Arrival {
     var release: IdentifiedRelease
@@ -28,9 +30,14 @@ package final class HostService {
     self.version = version
   }
 
-  /// Answers one request.
-  package func answer(_ request: HostRequest) -> HostReply {
-    do throws(HostFailure) { return try handle(request) } catch { return .failed(error) }
+  /// Answers one request. `begun` is called, at most once, where it goes on with what may end the way to whoever asked.
+  package func answer(_ request: HostRequest, begun: @escaping () -> Void = {}) -> HostReply {
+    hands.announce = begun
+    defer { hands.announce = {} }
+    let reply: HostReply
+    do throws(HostFailure) { reply = try handle(request) } catch { reply = .failed(error) }
+    if case .remove = request { removal = reply }
+    return reply
   }
 
   /// Takes a piece of the announced archive. What goes wrong is told when its end is announced.
@@ -75,6 +82,12 @@ package final class HostService {
       return .service(try ServiceControl(hands: hands).carryOut(order))
     case .log(let agent, let side, let lines):
       return .log(try HostSurvey(hands: hands).log(agent, side, lines: lines))
+    case .removed:
+      guard let removal else {
+        throw HostFailure(
+          .notFound, "no removal was begun in this conversation", hint: "look at the host again")
+      }
+      return removal
     default:
       guard geteuid() == 0 else {
         throw HostFailure(
@@ -108,14 +121,10 @@ package final class HostService {
       return try carryOut(agent, .rollback(reason: reason, takeOver: takeOver), .rescue)
     case .clear(let agent, _): return try carryOut(agent, .clear)
     case .forget(let agent, let force): return try carryOut(agent, .forget(force: force), .rescue)
-    case .closeAgentDoor:
-      try AgentDoor(files: hands.files, bus: try hands.bus()).close()
-      // It may have been all that still ran the program.
-      try hands.takeDownUnused()
-      return .done
+    case .remove(let agent): return try carryOut(agent, .remove, .rescue)
     case .credentials(let order):
       return .credentials(try CredentialStore(folder: hands.files.credentials).carryOut(order))
-    case .hello, .facts, .check, .observe, .log:
+    case .hello, .facts, .check, .observe, .log, .removed:
       throw HostFailure(.system, "a request that changes nothing was taken for one that does")
     }
   }

@@ -149,6 +149,10 @@ package struct AgentDriver {
       try hands.removeState(of: agent)
       return .done
     }
+    if effect == .closeAgentDoor {
+      try hands.closeAgentDoor()
+      return .done
+    }
     guard let record else { throw HostFailure(.notFound, "nothing is known of agent \(agent) on this host") }
     return try hands.execute(effect, record)
   }

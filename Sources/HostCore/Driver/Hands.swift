@@ -12,7 +12,10 @@ package protocol Hands {
   /// Removes what there is of an agent's state, and the program where no agent is left.
   func removeState(of agent: AgentName) throws(HostFailure)
 
-  /// Executes one effect for the agent of this record. `persist`, `removeState` and `reply` are the driver's own.
+  /// Takes away what the way through Switchyard's own agent needs, and the program where no agent is left.
+  func closeAgentDoor() throws(HostFailure)
+
+  /// Executes one effect for the agent of this record. `persist`, `closeAgentDoor`, `removeState` and `reply` are the driver's own.
   func execute(_ effect: HostEffect, _ record: AgentRecord) throws(HostFailure) -> EffectOutcome
 
   /// How all is, after an operation.

@@ -11,6 +11,8 @@ package final class HostHands: Hands {
   package let store: ReleaseStore
   /// The host's boot.
   package let bootID: String
+  /// Tells whoever asked that what was asked is begun.
+  package var announce: () -> Void = {}
   private var connection: SystemBus?
   private let rules = NftMemory()
   /// The moment that this process armed last.
@@ -78,8 +80,9 @@ package final class HostHands: Hands {
     case .awaitAnswer(let side, let within): return .answer(try awaitAnswer(side, within, record))
     case .moveTraffic(let side): try traffic(setup).move(setup, to: side)
     case .armTimer(let moment): try arm(moment, setup.name)
+    case .announce: announce()
     case .removeAll: try removeAll(setup)
-    case .persist, .removeState, .reply:
+    case .persist, .closeAgentDoor, .removeState, .reply:
       throw HostFailure(.system, "the host program executed what is the driver's own")
     }
     return .done
@@ -92,8 +95,14 @@ package final class HostHands: Hands {
     try takeDownUnused()
   }
 
+  /// Takes away what the way through Switchyard's own agent needs. It may have been all that still ran the program.
+  package func closeAgentDoor() throws(HostFailure) {
+    try AgentDoor(files: files, bus: try bus()).close()
+    try takeDownUnused()
+  }
+
   /// Removes the program and its units where neither an agent nor the way through Switchyard's own agent needs them.
-  package func takeDownUnused() throws(HostFailure) {
+  private func takeDownUnused() throws(HostFailure) {
     guard try knownAgents(files).isEmpty else { return }
     try Installation(files: files, bus: try bus()).takeDown()
   }
