@@ -62,6 +62,7 @@ class PlaybookTest(RolloutTest):
     """The tests of a class build on one another, as the days of a host do: their names give the order."""
 
     hosts = 1
+    is_long = True
     supplies: Supplier
 
     @classmethod

@@ -126,11 +126,12 @@ class Doors:
 
 
 def find(patterns: list[str], door: str | None) -> tuple[dict[str, list[str]], Matrix, Doors]:
-    """The tests to run, by class, those with most hosts first, for they take longest; the matrix that they show; their doors."""
+    """The tests to run, by class, those that take longest first (`is_long`, then those with most hosts), so that none of them is the last;
+    the matrix that they show; their doors."""
     loader = unittest.TestLoader()
     doors = Doors()
     found: dict[str, list[str]] = {}
-    sizes: dict[str, int] = {}
+    sizes: dict[str, tuple[bool, int, int]] = {}
     shown = {}
     for case in cases(loader.discover(str(HERE))):
         name = case.id()
@@ -141,11 +142,11 @@ def find(patterns: list[str], door: str | None) -> tuple[dict[str, list[str]], M
                 continue
             group = name.rpartition(".")[0]
             found.setdefault(group, []).append(name)
-            sizes[group] = getattr(case, "hosts", 0)
+            sizes[group] = (getattr(case, "is_long", False), getattr(case, "hosts", 0), len(found[group]))
             shown[name] = covered(case)
     if loader.errors:
         raise SystemExit("\n".join(loader.errors))
-    return dict(sorted(found.items(), key=lambda item: (-sizes[item[0]], -len(item[1])))), Matrix(shown), doors
+    return dict(sorted(found.items(), key=lambda item: sizes[item[0]], reverse=True)), Matrix(shown), doors
 
 
 def work(names: list[str]) -> int:

@@ -17,6 +17,7 @@ class AgentVerbInstall(AgentVerbTest):
     """The tests build on one another, as the days of an agent do: their names give the order."""
 
     hosts = 2
+    is_long = True
 
     def test_1_what_is_not_registered_is_not_installed(self) -> None:
         before = {host.name: self.site.traces(host.name) for host in self.fleet.hosts}

@@ -79,6 +79,7 @@ class PlaybookRunner(runners.WithAgents):
     """h1 and h2 have an agent, h3 has none."""
 
     hosts = 3
+    is_long = True
     project: Path
 
     @classmethod

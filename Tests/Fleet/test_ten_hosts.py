@@ -65,6 +65,7 @@ class FromNothing(Ten, AgentVerbTest):
     run has two, SWITCHYARD_FROM_NOTHING=10 all."""
 
     hosts = int(os.environ.get("SWITCHYARD_FROM_NOTHING", "2"))
+    is_long = True
 
     def agent_file(self) -> str:
         desk = self.site.state / "authority/issued/desk"

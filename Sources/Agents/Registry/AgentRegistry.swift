@@ -46,7 +46,9 @@ public struct AgentRegistry: Sendable {
         guard !contents.agents.contains(where: { $0.host == host.name }) else {
           throw RegistryError(
             .refused, "\(host.name) is registered already",
-            hint: "leave it out with --limit, or take its agent away with `switchyard agent uninstall`")
+            hint:
+              "leave it out with --limit, or take its agent away with `switchyard agent uninstall` (`--gone` where the host is no more)"
+          )
         }
         let neighbours = contents.agents.filter { $0.address == host.address }.map(\.ports)
         guard let ports = wanted.free(beside: neighbours) else {

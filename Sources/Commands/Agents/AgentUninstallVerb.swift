@@ -16,22 +16,43 @@ struct AgentUninstallVerb: AsyncParsableCommand {
   @Flag(help: "Don't ask whether to go on.")
   var yes = false
 
+  @Flag(help: "The hosts are no more: ask none of them, only take them out of the registry.")
+  var gone = false
+
   func run() async throws {
     let fleet = try AgentFleet(options)
     let hosts = try await HostFleet.load(inventory)
     try confirm(hosts)
+    if gone {
+      let removed = Set(try await forget(hosts.map(\.name)))
+      let rows = hosts.map { host in
+        AgentRow(
+          host: host.name, ok: true,
+          text: removed.contains(host.name)
+            ? "out of the registry; `switchyard cert revoke` takes its certificate back"
+            : "was not registered")
+      }
+      return try AgentReport.tell(rows, output)
+    }
     let results = try await fleet.each(hosts) { site, host in
       await AgentRemoval(
         doors: site.doors, look: site.look, time: SystemTimekeeper(), definition: site.agent
       ).carryOut(on: host)
     }
-    let (state, gone) = (options.authority.state, results.filter(\.ok).map(\.host))
-    try await offThePool {
-      let registry = AgentRegistry(directory: try state.checked(), time: SystemTimekeeper())
-      do { _ = try registry.remove(gone) } catch let error as RegistryError { throw Registry.failure(error) }
-    }
+    _ = try await forget(results.filter(\.ok).map(\.host))
     try AgentReport.tell(
       results.map { AgentRow(host: $0.host, ok: $0.ok, door: $0.way ?? "SSH", text: $0.text) }, output)
+  }
+
+  /// Takes hosts out of the registry; the value is those that were in it.
+  private func forget(_ hosts: [String]) async throws -> [String] {
+    let state = options.authority.state
+    return try await offThePool {
+      let registry = AgentRegistry(directory: try state.checked(), time: SystemTimekeeper())
+      do { return try registry.remove(hosts).map(\.host) } catch let error as RegistryError {
+        throw Registry.failure(error)
+      }
+    }
   }
 
   /// Nobody loses agents by a slip.
@@ -41,7 +62,8 @@ struct AgentUninstallVerb: AsyncParsableCommand {
       throw CommandError.invalid("uninstall needs --yes where nobody can be asked; nothing was changed")
     }
     for host in hosts { Output.line(host.name) }
-    Output.write("Take the agent off \(Words.count(hosts.count, "host"))? [y/N] ", to: STDOUT_FILENO)
+    let (what, whom) = (gone ? "Forget the agent of" : "Take the agent off", Words.count(hosts.count, "host"))
+    Output.write("\(what) \(whom)? [y/N] ", to: STDOUT_FILENO)
     guard let answer = readLine(), ["y", "yes"].contains(answer.lowercased()) else {
       throw CommandError.invalid("not uninstalled; nothing was changed")
     }
