@@ -45,6 +45,17 @@ enum CertText {
       "\(record.name): \(record.role.rawValue), serial \(record.serial), until \(Words.clock(record.notAfter)), in \(escapedForTerminal(issued.folder))"
   }
 
+  /// Tells what was issued; `otherwise` where that is nothing.
+  static func tell(_ issued: [IssuedCertificate], otherwise text: String = "", _ output: OutputOptions) throws
+  {
+    guard !output.isJSON else {
+      let now = SystemTimekeeper().wall
+      return try Output.json(issued.map { CertListRow($0.record, now: now, folder: $0.folder) })
+    }
+    for issued in issued { Output.line(self.issued(issued)) }
+    if issued.isEmpty, !text.isEmpty { Output.line(text) }
+  }
+
   /// A span that an option names.
   static func span(_ text: String, of option: String) throws -> Int64 {
     guard let span = Span(text) else {

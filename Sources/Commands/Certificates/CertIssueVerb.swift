@@ -6,6 +6,7 @@ struct CertIssueVerb: ParsableCommand {
     commandName: "issue",
     abstract: "Issue a certificate and its key to an agent or a controller that has none.")
   @OptionGroup var authority: AuthorityOptions
+  @OptionGroup var output: OutputOptions
 
   @Argument(help: "Whom it is for; an agent is called by this name.")
   var name: String
@@ -32,6 +33,6 @@ struct CertIssueVerb: ParsableCommand {
       try authority.issue(
         CertificateRequest(name: name, role: role, alternativeNames: san, days: days), to: out)
     }
-    Output.line(CertText.issued(issued))
+    try CertText.tell([issued], output)
   }
 }

@@ -22,7 +22,7 @@ struct CertListVerb: ParsableCommand {
   }
 }
 
-/// One certificate of `cert list --output json`; times in milliseconds since 1970.
+/// One certificate of `cert list --output json`, and of what was issued or revoked; times in milliseconds since 1970.
 struct CertListRow: Encodable {
   var serial: String
   var name: String
@@ -33,8 +33,11 @@ struct CertListRow: Encodable {
   var state: String
   var revoked_at: Int64?
   var reason: String?
+  /// Where the files of one that was just issued are.
+  var folder: String?
 
-  init(_ record: CertificateRecord, now: Int64) {
+  init(_ record: CertificateRecord, now: Int64, folder: String? = nil) {
+    self.folder = folder
     serial = record.serial.description
     name = record.name.text
     role = record.role.rawValue

@@ -6,6 +6,7 @@ struct CertRenewVerb: ParsableCommand {
     commandName: "renew",
     abstract: "Issue new certificates and keys with the same names; the old ones count until their end.")
   @OptionGroup var authority: AuthorityOptions
+  @OptionGroup var output: OutputOptions
 
   @Argument(help: "Whose.")
   var names: [String] = []
@@ -36,7 +37,6 @@ struct CertRenewVerb: ParsableCommand {
     let issued = try authority.use { authority throws(AuthorityError) in
       try authority.renew(all ? nil : names, within: span, days: days, to: out)
     }
-    for issued in issued { Output.line(CertText.issued(issued)) }
-    if issued.isEmpty { Output.line("nothing is due") }
+    try CertText.tell(issued, otherwise: "nothing is due", output)
   }
 }

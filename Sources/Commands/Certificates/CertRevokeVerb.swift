@@ -8,6 +8,7 @@ struct CertRevokeVerb: ParsableCommand {
     abstract: "Revoke all certificates of a name, or one, and sign a new revocation list.",
     discussion: "Agents refuse a revoked certificate as soon as they have the new crl.pem.")
   @OptionGroup var authority: AuthorityOptions
+  @OptionGroup var output: OutputOptions
 
   @Argument(help: "Whose.")
   var name: String?
@@ -38,6 +39,10 @@ struct CertRevokeVerb: ParsableCommand {
     case (_?, _?):
       throw CommandError.invalid("a name and --serial exclude one another: leave one of the two out")
     case (nil, nil): throw CommandError.invalid("say whose certificates to revoke: a name, or --serial HEX")
+    }
+    if output.isJSON {
+      let now = SystemTimekeeper().wall
+      return try Output.json(revoked.map { CertListRow($0, now: now) })
     }
     for record in revoked { Output.line("\(record.name): serial \(record.serial) is revoked") }
   }

@@ -89,7 +89,7 @@ struct WatchVerb: AsyncParsableCommand {
     }
     let rollouts = try Rollouts.read(rollout.state)
     let found = try await rollouts.find(rollout.id)
-    let view = RolloutView.make(output.output)
+    let view = RolloutView.make(of: found.id, output.output)
     do { try await follow(found.id, rollouts, view, until: deadline) } catch {
       await view.settle()
       throw error

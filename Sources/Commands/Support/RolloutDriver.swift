@@ -27,7 +27,7 @@ struct RolloutDriver {
   /// Takes the rollout's lock, brings the engine to where the journal ends, lets `orders` happen and works until the
   /// rollout rests. Answers with its last state.
   func drive(_ id: String, orders: [Order]) async throws -> RolloutState {
-    let view = isShown ? RolloutView.make(output) : RolloutView.silent
+    let view = isShown ? RolloutView.make(of: id, output) : RolloutView.silent(of: id)
     let ended: Ended
     do { ended = try await drive(id, orders: orders, view) } catch {
       await view.settle()

@@ -13,6 +13,8 @@ final class RolloutView: Sendable {
     var follower: Task<Void, Never>?
   }
 
+  /// The rollout's ID, which each event has: a program that began it knows it from the first one.
+  private let id: String
   private let format: OutputFormat
   private let style: OutputStyle
   private let state: Mutex<State>
@@ -23,7 +25,8 @@ final class RolloutView: Sendable {
   /// On a terminal the same, for both have one order there; else complaints don't wait behind a reader of the rest.
   private let errors: PatientOutput
 
-  private init(format: OutputFormat, style: OutputStyle, isSilent: Bool = false) {
+  private init(of id: String, format: OutputFormat, style: OutputStyle, isSilent: Bool = false) {
+    self.id = id
     self.format = format
     self.style = style
     self.isSilent = isSilent
@@ -32,13 +35,13 @@ final class RolloutView: Sendable {
     errors = format == .text && style.isLive ? out : PatientOutput()
   }
 
-  static func make(_ format: OutputFormat) -> RolloutView {
-    RolloutView(format: format, style: OutputStyle.of(descriptor: STDOUT_FILENO))
+  static func make(of id: String, _ format: OutputFormat) -> RolloutView {
+    RolloutView(of: id, format: format, style: OutputStyle.of(descriptor: STDOUT_FILENO))
   }
 
   /// Tells nothing on standard output.
-  static var silent: RolloutView {
-    RolloutView(format: .json, style: OutputStyle.of(descriptor: STDOUT_FILENO), isSilent: true)
+  static func silent(of id: String) -> RolloutView {
+    RolloutView(of: id, format: .json, style: OutputStyle.of(descriptor: STDOUT_FILENO), isSilent: true)
   }
 
   private var isLive: Bool { format == .text && style.isLive }
@@ -186,6 +189,8 @@ final class RolloutView: Sendable {
 
   private func emit(_ event: ViewEvent, mayBeLeftOut: Bool = false) {
     guard !isSilent else { return }
+    var event = event
+    event.id = id
     do {
       out.write(try Output.jsonText(event, pretty: false), mayBeLeftOut: mayBeLeftOut)
     } catch {
@@ -196,6 +201,7 @@ final class RolloutView: Sendable {
 
 /// One line of `--output json`.
 struct ViewEvent: Encodable {
+  var id = ""
   var event: String
   var host: HostSnapshot?
   var wave: WaveNews?

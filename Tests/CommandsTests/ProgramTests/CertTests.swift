@@ -39,6 +39,21 @@ struct CertTests {
     try JSONDecoder().decode(Value.self, from: Data(outcome.output.utf8))
   }
 
+  @Test("What is issued, renewed and revoked is told to machines, too")
+  func json() async throws {
+    try await Folder.with { folder in
+      #expect(try await run(["init"], in: folder).code == 0)
+      for (words, state) in [
+        (["issue", "web-1"], "valid"), (["renew", "web-1"], "valid"), (["revoke", "web-1"], "revoked"),
+      ] {
+        let rows: [Row] = try decode(try await run(words + ["--output", "json"], in: folder))
+        #expect(!rows.isEmpty && rows.allSatisfy { $0.name == "web-1" && $0.state == state })
+      }
+      let due: [Row] = try decode(try await run(["renew", "--all", "--output", "json"], in: folder))
+      #expect(due.isEmpty, "its certificates are revoked")
+    }
+  }
+
   @Test("An authority is made below the state folder, issues, renews, revokes and lists")
   func whole() async throws {
     try await Folder.with { folder in
