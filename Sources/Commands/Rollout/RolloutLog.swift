@@ -83,7 +83,7 @@ struct LogLine {
     case .plan(let plan):
       (
         nil,
-        "planned: \(plan.agent.name) \(plan.release.version) to \(plan.hosts.count) hosts by \(plan.owner)"
+        "planned: \(plan.agent.name) \(plan.release.version) to \(Words.count(plan.hosts.count, "host")) by \(plan.owner)"
       )
     case .intent(.perform(let place, _, let step, _, let delay)):
       (name(place), "\(step.word) begins" + (delay > .zero ? " in \(delay)" : ""))

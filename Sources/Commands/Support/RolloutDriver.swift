@@ -36,7 +36,7 @@ struct RolloutDriver {
     // A reader of this may take its time: the rollout is free for others by now.
     await view.end(with: ended.snapshot)
     if let fault = ended.fault { throw fault }
-    if isShown, let hint = Self.hint(ended.state, id) { Output.error(hint) }
+    if isShown, let hint = Self.hint(ended.snapshot) { Output.error(hint) }
     return ended.state
   }
 
@@ -131,12 +131,15 @@ struct RolloutDriver {
   }
 
   /// How a person goes on from here.
-  private static func hint(_ state: RolloutState, _ id: String) -> String? {
-    switch state {
+  private static func hint(_ rollout: RolloutSnapshot) -> String? {
+    let id = rollout.id
+    return switch rollout.state {
     case .paused: "`switchyard rollout resume \(id)` goes on; abort or rollback ends it"
     case .awaitingApproval: "`switchyard rollout approve \(id)` goes on; abort or rollback ends it"
-    case .halted:
+    case .halted where rollout.counts.promoted > 0:
       "`switchyard rollout rollback \(id)` restores what is promoted; retry tries repaired hosts again"
+    case .halted:
+      "`switchyard rollout retry \(id) HOST…` tries repaired hosts again; abort or rollback ends it"
     case .promotedWithExceptions:
       "`switchyard rollout retry \(id) HOST…` tries the others again once they are repaired"
     case .rollbackIncomplete:
