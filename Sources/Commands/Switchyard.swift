@@ -28,6 +28,8 @@ public enum SwitchyardProgram {
   public static func run() async {
     // A reader that goes away (`| head`) ends our output, not the rollout.
     signal(SIGPIPE, SIG_IGN)
+    // Whoever started us may have it ignored: the ends of the programs that we start would be lost.
+    signal(SIGCHLD, SIG_DFL)
     // Not ArgumentParser's own flag: that one answers, as a success, any `--version V` of a verb that lacks something else.
     if CommandLine.arguments.dropFirst().elementsEqual(["--version"]) {
       Output.line("switchyard \(switchyardVersion)")
@@ -59,6 +61,8 @@ public enum SwitchyardProgram {
       exit(Output.exitCode())
     }
     if !message.isEmpty { Output.error(message) }
+    // Said; the verb's own code tells more.
+    _ = Output.exitCode()
     // Arguments that can't be understood are invalid input; verbs end with codes of their own.
     if let given = error as? ExitCode { exit(given.rawValue) }
     exit(code == .validationFailure ? CommandError.invalidInput : CommandError.toolError)

@@ -228,7 +228,10 @@ extension HostMachine {
       throw HostFailure(
         .staleBelief,
         "agent \(agent) can't be removed now: its latest flip is \(flip.phase.rawValue) and not yet promoted",
-        hint: "end that first: switchyard rollout resume, or switchyard hosts rollback")
+        hint: "end that first: "
+          + (flip.phase == .reverting
+            ? "switchyard hosts clear accepts the side that has traffic"
+            : "switchyard rollout resume, or switchyard hosts rollback"))
     }
   }
 

@@ -135,6 +135,8 @@ struct ChildProgram: Sendable {
         let code = status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
         return .ended(code: code, output: collected[0], errors: collected[1])
       }
+      // Somebody else has collected it, and its number may be another one's by now.
+      if ended < 0, errno != EINTR { return .notStarted(String(cString: strerror(errno))) }
       guard Self.milliseconds() < deadline else { return end(process, .tooLong) }
       usleep(5000)
     }

@@ -60,11 +60,14 @@ public struct AnsiblePlaybooks: PlaybookRunner {
     try Self.validate(job)
     let surroundings = Surroundings(
       tools, folder, path: environment["PATH"], callerFolder: FileManager.default.currentDirectoryPath)
-    let project = try await Blocking.run { () throws(PlaybookError) in
+    try await Blocking.run { () throws(PlaybookError) in
       try folder.makeFolder("tmp")
       try folder.makeFolder("ssh")
-      return try ProjectSnapshot.take(
-        job.project, into: folder, as: "project", without: Self.ownFiles(of: job))
+    }
+    let variables = try await HostVariables.read(job, tools, surroundings)
+    let project = try await Blocking.run { () throws(PlaybookError) in
+      try ProjectSnapshot.take(
+        job.project, into: folder, as: "project", without: Self.ownFiles(of: job, beside: variables))
     }
     if let digest = job.digest, digest != project.digest {
       throw PlaybookError(
@@ -80,7 +83,7 @@ public struct AnsiblePlaybooks: PlaybookRunner {
     }
     let run = PreparedRun(
       job: job, tools: tools, folder: folder, surroundings: surroundings, project: project,
-      variables: try await HostVariables.read(job, tools, surroundings),
+      variables: variables,
       isSecret: try await opensVaults(job, project))
     // What was frozen was checked when that was done.
     if job.digest == nil { try await run.check() }
@@ -97,15 +100,29 @@ public struct AnsiblePlaybooks: PlaybookRunner {
     return await Blocking.run { VaultSettings.areMade(in: environment, folders: folders) }
   }
 
-  /// What a job was made from, which no host needs: each gets its own variables alone.
-  private static func ownFiles(of job: PlaybookJob) -> [String] {
+  /// What a job was made from, which no host needs: each gets its own variables alone, from the inventory that was read.
+  static func ownFiles(of job: PlaybookJob, beside variables: HostVariables) -> [String] {
     var paths = job.sources + job.attachments.map(\.path)
     if let password = job.vaultPassword { paths.append(password) }
     guard let inventory = job.inventory else { return paths }
     // Ansible reads these beside an inventory's file, and in an inventory's folder.
     let folder = inventory.lastIndex(of: "/").map { String(inventory[..<$0]) } ?? "."
-    let places = [folder, inventory].flatMap { ["\($0)/group_vars", "\($0)/host_vars"] }
-    return paths + [inventory] + places
+    paths.append(inventory)
+    for place in [folder, inventory] {
+      paths += entries(of: "\(place)/group_vars", where: variables.knowsVariables(ofGroup:))
+      paths += entries(of: "\(place)/host_vars", where: variables.knows)
+    }
+    return paths
+  }
+
+  /// What a folder has under names of which all is known. Groups that a play makes by itself are in no inventory.
+  private static func entries(of folder: String, where isKnown: (String) -> Bool) -> [String] {
+    // A folder that is not there has none.
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    return names.filter { name in
+      let ending = [".yml", ".yaml", ".json"].first(where: name.hasSuffix)
+      return isKnown(String(name.dropLast(ending?.count ?? 0)))
+    }.map { "\(folder)/\($0)" }
   }
 
   private static func validate(_ job: PlaybookJob) throws(PlaybookError) {

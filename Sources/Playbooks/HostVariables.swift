@@ -78,7 +78,11 @@ struct HostVariables: Sendable {
       .filter { $0.key != "_meta" }.compactMapValues(\.value)
   }
 
-  private func knows(_ host: String) -> Bool {
+  /// Whether a group's variables are among these.
+  func knowsVariables(ofGroup name: String) -> Bool { name != "ungrouped" && groups[name] != nil }
+
+  /// Whether a host's are.
+  func knows(_ host: String) -> Bool {
     own[host] != nil || groups.values.contains { $0.hosts?.contains(host) ?? false }
   }
 

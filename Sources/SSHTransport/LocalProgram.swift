@@ -42,7 +42,11 @@ func runLocalProgram(_ arguments: [String], within limit: Duration) throws(Local
   let collected = collect([output[0], errors[0]], until: deadline)
   var status: Int32 = 0
   // One that closed its streams may go on.
-  while waitpid(process, &status, WNOHANG) != process {
+  while true {
+    let ended = waitpid(process, &status, WNOHANG)
+    if ended == process { break }
+    // Somebody else has collected it, and its number may be another one's by now.
+    guard ended == 0 || errno == EINTR else { throw failure(errno) }
     guard collected != nil, ContinuousClock.now < deadline else {
       kill(process, SIGKILL)
       while waitpid(process, &status, 0) < 0, errno == EINTR {}

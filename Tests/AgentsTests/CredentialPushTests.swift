@@ -85,10 +85,12 @@ struct CredentialPushTests {
     #expect(site.asked == ["place", "settle"])
   }
 
-  @Test("An agent that runs and can't be seen from here is left alone")
-  func leavesUnseen() async throws {
+  @Test(
+    "An agent that runs and can't be seen from here is left alone, whoever installed it",
+    arguments: [false, true])
+  func leavesUnseen(isOrdinary: Bool) async throws {
     let site = try Site()
-    (site.isUp, site.runs) = (false, true)
+    (site.isUp, site.runs, site.isOrdinary) = (false, isOrdinary ? nil : true, isOrdinary)
     #expect(try await ifRunning(site).refusal(of: try site.credentials(), on: Self.host) != nil)
     #expect(try await ifRunning(site).bring(try site.credentials(), to: Self.host).state == .refused)
     #expect(site.asked.isEmpty)

@@ -16,6 +16,7 @@ final class Site: Doors, HostChannel, CertificateLook, Prober, Sendable {
     var reloads = true
     var isUp = true
     var runs: Bool?
+    var isOrdinary = false
     var lost = 0
     var refusal: HostFailure?
     var placed: Digest?
@@ -83,6 +84,11 @@ final class Site: Doors, HostChannel, CertificateLook, Prober, Sendable {
     get { contents.withLock { $0.runs } }
     set { contents.withLock { $0.runs = newValue } }
   }
+  /// Whether an agent runs that nobody manages.
+  var isOrdinary: Bool {
+    get { contents.withLock { $0.isOrdinary } }
+    set { contents.withLock { $0.isOrdinary = newValue } }
+  }
   var lost: Int {
     get { contents.withLock { $0.lost } }
     set { contents.withLock { $0.lost = newValue } }
@@ -105,6 +111,12 @@ final class Site: Doors, HostChannel, CertificateLook, Prober, Sendable {
     if case .observe = request {
       guard let runs else { return .failed(HostFailure(.notFound, "nothing is known of it")) }
       return .status(.of(owner: .blue, runs ? .active("1") : .stopping("1")))
+    }
+    if case .service = request {
+      return .service(
+        ServiceReport(
+          unit: isOrdinary ? .active("1") : .stopping("1"), type: "notify", since: nil, age: nil, job: "",
+          isAsAsked: true, lastLines: []))
     }
     guard case .credentials(let order) = request else { throw DoorError(.garbled, "not asked for here") }
     let (isLost, reply) = contents.withLock { contents -> (Bool, HostReply) in

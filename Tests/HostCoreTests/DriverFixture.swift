@@ -12,6 +12,10 @@ final class PretendHands: Hands {
   var between = Span.zero
   /// Called before each effect.
   var watch: (HostEffect) -> Void = { _ in }
+  /// Whether an agent runs that nobody manages.
+  var isServedOtherwise = false
+  /// Called where the agent's door is closed.
+  var atDoor: () throws(HostFailure) -> Void = { () throws(HostFailure) in }
   private var moment = Moment(milliseconds: 1_000_000)
 
   func now() -> HostNow {
@@ -21,7 +25,12 @@ final class PretendHands: Hands {
 
   func isShuttingDown() -> Bool { isDown }
   func removeState(of agent: AgentName) {}
-  func closeAgentDoor() {}
+  func closeAgentDoor() throws(HostFailure) { try atDoor() }
+
+  func requireUnserved(_ agent: AgentName) throws(HostFailure) {
+    guard isServedOtherwise else { return }
+    throw HostFailure(.invalid, "an agent that nobody manages runs here", hint: "stop it")
+  }
 
   func execute(_ effect: HostEffect, _ record: AgentRecord) throws(HostFailure) -> EffectOutcome {
     watch(effect)

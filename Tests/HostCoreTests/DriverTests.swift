@@ -109,6 +109,36 @@ extension HostTests {
       #expect(known.state != nil)
     }
 
+    @Test("while the door of an unknown agent is closed for its removal nobody can begin with it")
+    func removesUnknown() throws {
+      let folder = try TemporaryFolder()
+      let agent = try #require(AgentName("demo"))
+      let (hands, home) = (PretendHands(), "\(folder.path)/demo")
+      var isLocked: Bool?
+      hands.atDoor = { () throws(HostFailure) in
+        isLocked = failure { _ = try AgentLock(folder: home, within: .zero) }?.code == .deadline
+      }
+      let driver = AgentDriver(agent: agent, folder: home, hands: hands)
+      #expect(try driver.carryOut(.remove) == .done)
+      #expect(isLocked == true)
+    }
+
+    @Test("an agent that runs, and that nobody manages, is not removed")
+    func refusesUnmanaged() throws {
+      let folder = try TemporaryFolder()
+      let agent = try #require(AgentName("demo"))
+      let (hands, home) = (PretendHands(), "\(folder.path)/demo")
+      hands.isServedOtherwise = true
+      hands.atDoor = { () throws(HostFailure) in Issue.record("its door is closed") }
+      let answer = try AgentDriver(agent: agent, folder: home, hands: hands).carryOut(.remove)
+      guard case .failed(let why) = answer else {
+        Issue.record("it was removed")
+        return
+      }
+      #expect(why.code == .invalid)
+      #expect(folder.listing("").isEmpty, "what was made to lock it is gone")
+    }
+
     @Test("a lock that went with its folder locks nothing")
     func removedLock() async throws {
       let folder = try TemporaryFolder()

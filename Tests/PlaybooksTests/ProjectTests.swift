@@ -49,6 +49,33 @@ struct ProjectTests {
     await folder.remove()
   }
 
+  @Test("Of the variables beside an inventory those are left out that its hosts get with it, and no others")
+  func ownFiles() async throws {
+    let folder = try await RunFolder.make()
+    for name in ["group_vars/web", "host_vars"] { try folder.makeFolder(name) }
+    for name in [
+      "group_vars/all.yml", "group_vars/ungrouped.yml", "group_vars/os_debian.yml", "host_vars/h2.json",
+      "host_vars/other",
+    ] {
+      try folder.write("x", to: name)
+    }
+    let json =
+      #"{"_meta": {"hostvars": {}}, "all": {"children": ["web", "ungrouped"]}, "web": {"hosts": ["h1", "h2"]}}"#
+    var job = PlaybookJob(
+      project: folder.path, playbook: "site.yml", inventory: "\(folder.path)/hosts.yml", hosts: [],
+      variables: [:])
+    job.sources = ["secrets.yml"]
+    job.vaultPassword = "/run/password"
+    let own = AnsiblePlaybooks.ownFiles(of: job, beside: try HostVariables(json: Array(json.utf8)))
+    #expect(
+      own.sorted()
+        == [
+          "/run/password", "\(folder.path)/group_vars/all.yml", "\(folder.path)/group_vars/web",
+          "\(folder.path)/host_vars/h2.json", "\(folder.path)/hosts.yml", "secrets.yml",
+        ].sorted())
+    await folder.remove()
+  }
+
   @Test("What a killed run has left goes with the next one, what another one uses stays")
   func leftovers() async throws {
     let folder = try await RunFolder.make()

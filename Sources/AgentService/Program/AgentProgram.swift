@@ -20,6 +20,8 @@ public enum AgentProgram {
   ) async -> Exit {
     // A connection that breaks is told by an error, not by the end of the program.
     signal(SIGPIPE, SIG_IGN)
+    // Where it is ignored, the ends of the programs that we start are lost.
+    signal(SIGCHLD, SIG_DFL)
     Memory.shareHeaps()
     switch Invocation(arguments) {
     case .help:

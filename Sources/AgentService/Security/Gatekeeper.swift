@@ -29,14 +29,17 @@ struct Gatekeeper: Sendable {
     return caller
   }
 
-  /// Ends what is under way for those who would not be let in any more, for their certificate was taken back or their authority
-  /// replaced. An idle connection of theirs is told so at its next request; one whose certificate or list has come to its end may
-  /// finish what it began.
+  /// Ends what is under way for those whose certificate was taken back. An idle connection of theirs is told so at its next request.
+  /// Whose certificate, list or authority has come to its end may finish what it began: it may be what replaces the authority.
   func review() {
-    let current = credentials.current
-    connections.sever(for: "the client certificate counts no more") { certificate, former in
-      !current.stillTrusts(certificate, provenBy: former) || current.revoked?.takesBack(certificate) ?? false
-    }
+    guard let revoked = credentials.current.revoked else { return }
+    connections.sever(for: "the client certificate is revoked") { revoked.takesBack($0) }
+  }
+
+  /// Throws where a caller's certificate was taken back while it was let in: a review in between knew nothing of it.
+  func checkAgain(_ caller: Caller) throws(AgentError) {
+    guard credentials.current.revoked?.takesBack(caller.certificate) ?? false else { return }
+    throw .forbidden("the client certificate of \(caller.label) is revoked", hint: "have another one issued")
   }
 
   /// Compares hashes, all of both whatever they are: how long that takes tells nothing of the token.

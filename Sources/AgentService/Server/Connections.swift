@@ -102,10 +102,10 @@ final class Connections: Sendable {
     }
   }
 
-  /// Ends those on which something is under way for a certificate that is refused, whose handshake was made with the identity given.
-  func sever(for why: String, where isRefused: (Certificate, Identity) -> Bool) {
+  /// Ends those on which something is under way for a certificate that is refused.
+  func sever(for why: String, where isRefused: (Certificate) -> Bool) {
     for entry in state.withLock({ $0.entries.values.filter { $0.open > 0 } }) {
-      guard let certificate = entry.certificate, isRefused(certificate, entry.identity) else { continue }
+      guard let certificate = entry.certificate, isRefused(certificate) else { continue }
       log.notice(
         "a controller's connection is ended",
         metadata: ["peer": .string(AgentService.peer(entry.channel.remoteAddress)), "reason": .string(why)])

@@ -60,6 +60,7 @@ struct Responder: Sendable {
         .serviceUnavailable, "busy", "\(limits.connections) connections of controllers are busy already",
         hint: "ask again later, or over a connection that is open")
     }
+    if let caller { try gatekeeper.checkAgain(caller) }
     return (route, parameters, caller)
   }
 

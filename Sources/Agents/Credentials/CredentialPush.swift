@@ -199,8 +199,24 @@ public struct CredentialPush: Sendable {
   ) async throws(DoorError) {
     switch try await channel.call(.observe(agent), within: Self.callWithin) {
     case .status(let status):
-      if let slot = status.owner?.slot, status.slot(slot)?.unit.isActive == true { throw unseen }
-    case .failed(let failure) where failure.code == .notFound: return
+      let isServing = status.owner?.slot.flatMap { status.slot($0) }?.unit.isActive == true
+      if isServing || status.adopted?.isActive == true { throw unseen }
+    case .failed(let failure) where failure.code == .notFound:
+      try await requireNoUnit(of: agent, unseen: unseen, over: channel)
+    case .failed(let failure): throw DoorError(.unusable, Obstacle(failure).text)
+    default: throw DoorError(.garbled, Obstacle.strange.text)
+    }
+  }
+
+  /// One that a playbook or a person installed is an ordinary unit of its name.
+  private func requireNoUnit(
+    of agent: AgentName, unseen: DoorError, over channel: any HostChannel
+  ) async throws(DoorError) {
+    guard let unit = ServiceName("\(agent).service") else { return }
+    switch try await channel.call(
+      .service(ServiceOrder(unit: unit, action: .status, deadline: .seconds(10))), within: Self.callWithin)
+    {
+    case .service(let report): if report.unit.isActive { throw unseen }
     case .failed(let failure): throw DoorError(.unusable, Obstacle(failure).text)
     default: throw DoorError(.garbled, Obstacle.strange.text)
     }

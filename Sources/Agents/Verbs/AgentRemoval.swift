@@ -68,7 +68,8 @@ public struct AgentRemoval: Sendable {
     case .success(.failed(let failure)):
       let text = Obstacle(failure).text
       throw Obstacle(
-        text: failure.code == .unsupported ? "\(text); over SSH one comes along: --door ssh" : text)
+        text: failure.code == .unsupported
+          ? "\(text); over SSH this program's own comes along: --door ssh" : text)
     case .success: throw Obstacle.strange
     case .failure(let error):
       guard error.kind == .lost else { throw Obstacle(text: "\(error)") }

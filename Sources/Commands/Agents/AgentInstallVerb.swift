@@ -25,7 +25,7 @@ struct AgentInstallVerb: AsyncParsableCommand {
   var release: String
 
   @Option(
-    parsing: .singleValue,
+    parsing: .upToNextOption,
     help: ArgumentHelp("The agent's archive; once per architecture.", valueName: "[ARCH=]FILE"))
   var archive: [String]
 
@@ -85,6 +85,10 @@ struct AgentInstallVerb: AsyncParsableCommand {
       }
     } catch let error as CommandError {
       throw progress.failure(error)
+    } catch {
+      // It says by itself what failed.
+      if let done = progress.done { Output.error(done) }
+      throw error
     }
     try await AgentStatusVerb.tell(fleet, hosts, output)
   }

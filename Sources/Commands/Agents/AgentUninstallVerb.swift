@@ -39,9 +39,19 @@ struct AgentUninstallVerb: AsyncParsableCommand {
         doors: site.doors, look: site.look, time: SystemTimekeeper(), definition: site.agent
       ).carryOut(on: host)
     }
-    _ = try await forget(results.filter(\.ok).map(\.host))
-    try AgentReport.tell(
-      results.map { AgentRow(host: $0.host, ok: $0.ok, door: $0.way ?? "SSH", text: $0.text) }, output)
+    let forgotten: Result<[String], any Error>
+    do { forgotten = .success(try await forget(results.filter(\.ok).map(\.host))) } catch {
+      forgotten = .failure(error)
+    }
+    // What came of the agents is told all the same.
+    do {
+      try AgentReport.tell(
+        results.map { AgentRow(host: $0.host, ok: $0.ok, door: $0.way ?? "SSH", text: $0.text) }, output)
+    } catch {
+      if case .failure(let registry) = forgotten { Output.error("\(registry)") }
+      throw error
+    }
+    _ = try forgotten.get()
   }
 
   /// Takes hosts out of the registry; the value is those that were in it.

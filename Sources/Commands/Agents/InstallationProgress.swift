@@ -11,15 +11,18 @@ struct InstallationProgress {
 
   init(issued: [String]) { self.issued = issued }
 
+  /// What had been done before a failure; nil for nothing.
+  var done: String? {
+    if !installed.isEmpty {
+      return "agents were installed on \(AgentInstallation.named(installed)), and are live"
+    }
+    guard !isBegun, !issued.isEmpty else { return nil }
+    return "certificates were issued to \(issued.joined(separator: ", ")); no host was changed"
+  }
+
   /// A failure with what had been done before it.
   func failure(_ error: CommandError) -> CommandError {
-    var text = "\(error)"
-    if !isBegun, !issued.isEmpty {
-      text += "\ncertificates were issued to \(issued.joined(separator: ", ")); no host was changed"
-    }
-    if !installed.isEmpty {
-      text += "\nagents were installed on \(AgentInstallation.named(installed)), and are live"
-    }
+    let text = "\(error)" + (done.map { "\n\($0)" } ?? "")
     let isUnchanged = issued.isEmpty && !isBegun
     let code = error.code == CommandError.invalidInput && !isUnchanged ? CommandError.toolError : error.code
     return CommandError(code: code, description: text)

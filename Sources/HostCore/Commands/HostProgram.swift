@@ -16,6 +16,8 @@ package enum HostProgram {
   package static func run(_ arguments: [String], environment: [String: String]) -> Exit {
     // A controller that has gone must not end an operation half way.
     for number in [SIGPIPE, SIGHUP] { signal(number, SIG_IGN) }
+    // Where it is ignored, the ends of the programs that we start are lost.
+    signal(SIGCHLD, SIG_DFL)
     do throws(HostFailure) { return try dispatch(arguments, environment) } catch {
       complain(error)
       return error.code == .unsupported && arguments.isEmpty ? .invalid : .failed

@@ -39,7 +39,12 @@ package struct AgentDriver {
       lock = try AgentLock(folder: folder, within: lockWithin)
     } catch  where error.code == .notFound {
       // Nothing is known of the agent, and nothing is made to learn that.
-      return try drive(HostMachine(agent: agent, record: nil, now: asked), order)
+      guard order == .remove else {
+        return try drive(HostMachine(agent: agent, record: nil, now: asked), order)
+      }
+      // Closing its door takes long: who begins with it meanwhile must wait.
+      _ = try FileTree.makeFolder(folder)
+      lock = try AgentLock(folder: folder, within: lockWithin)
     }
     defer { withExtendedLifetime(lock) {} }
     let now = try hands.now()
@@ -49,7 +54,16 @@ package struct AgentDriver {
       return order == .tick ? .done : .failed(.hostIsShuttingDown)
     }
     let aged = order.later(by: now.moment.since(asked.moment))
-    return try drive(HostMachine(agent: agent, record: try load(care), now: now), aged)
+    let answer: AgentAnswer
+    do {
+      answer = try drive(HostMachine(agent: agent, record: try load(care), now: now), aged)
+    } catch {
+      if order == .remove { removeIfUnused() }
+      throw error
+    }
+    // What was made for the lock alone goes again; once all is removed the folder may be another one's.
+    if order == .remove, case .failed = answer { removeIfUnused() }
+    return answer
   }
 
   /// The first lease makes the agent's folder; where it's refused, the folder goes again.
@@ -150,6 +164,7 @@ package struct AgentDriver {
       return .done
     }
     if effect == .closeAgentDoor {
+      if record == nil { try hands.requireUnserved(agent) }
       try hands.closeAgentDoor()
       return .done
     }

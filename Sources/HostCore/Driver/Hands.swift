@@ -12,6 +12,9 @@ package protocol Hands {
   /// Removes what there is of an agent's state, and the program where no agent is left.
   func removeState(of agent: AgentName) throws(HostFailure)
 
+  /// Throws where an agent of that name runs as an ordinary unit, which nobody has told us to manage.
+  func requireUnserved(_ agent: AgentName) throws(HostFailure)
+
   /// Takes away what the way through Switchyard's own agent needs, and the program where no agent is left.
   func closeAgentDoor() throws(HostFailure)
 

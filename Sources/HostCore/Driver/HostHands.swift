@@ -95,6 +95,14 @@ package final class HostHands: Hands {
     try takeDownUnused()
   }
 
+  /// Throws where an agent of that name runs as an ordinary unit, which nobody has told us to manage.
+  package func requireUnserved(_ agent: AgentName) throws(HostFailure) {
+    guard let unit = try units(["\(agent).service"]).first, unit.isActive else { return }
+    throw HostFailure(
+      .invalid, "an agent that Switchyard does not manage runs here, as \(unit.unit)",
+      hint: "stop it first: systemctl disable --now \(unit.unit)")
+  }
+
   /// Takes away what the way through Switchyard's own agent needs. It may have been all that still ran the program.
   package func closeAgentDoor() throws(HostFailure) {
     try AgentDoor(files: files, bus: try bus()).close()
