@@ -89,9 +89,9 @@ struct CallerTests {
 
   @Test("Only a program that refused, and had said nothing, has surely done nothing")
   func knowsWhatWasBegun() {
-    func error(_ status: Int?, isBegun: Bool) -> DoorError {
-      ProgramEnd(words: LastWords(text: "`--run` is not understood", status: status), isBegun: isBegun)
-        .error(at: "h1", what: "the command", unknown: "commands")
+    func error(_ status: Int?, isBegun: Bool, _ text: String = "`--run` is not understood") -> DoorError {
+      ProgramEnd(words: LastWords(text: text, status: status), isBegun: isBegun).error(
+        at: "h1", what: "the command", unknown: "commands")
     }
     let refused = error(2, isBegun: false)
     #expect(refused.kind == .unusable && refused.hint.contains("upgrade it"))
@@ -99,6 +99,12 @@ struct CallerTests {
       let lost = error(status, isBegun: isBegun)
       #expect(lost.kind == .lost, "\(String(describing: status)) \(isBegun)")
       #expect(lost.message.contains("not known") && !lost.hint.contains("upgrade"))
+    }
+    for (status, text) in [
+      (127, "sh: not found"), (1, "sudo: a password is required"), (1, "runuser: user a does not exist"),
+    ] {
+      #expect(error(status, isBegun: false, text).kind == .unusable)
+      #expect(error(status, isBegun: true, text).kind == .lost)
     }
   }
 
