@@ -93,6 +93,8 @@ package final class HostHands: Hands {
     guard access(files.states, F_OK) == 0 else { return }
     try FileTree.remove(agent.text, in: try FileTree.openFolder(files.states))
     try takeDownUnused()
+    // Where nothing was installed, it may have been made for the lock alone.
+    try FileTree.removeIfEmpty(files.states)
   }
 
   /// Throws where an agent of that name runs as an ordinary unit, which nobody has told us to manage.

@@ -79,7 +79,8 @@ enum FileTree {
 
   /// Removes a folder that has nothing in it; any other stays.
   static func removeIfEmpty(_ path: String) throws(HostFailure) {
-    guard rmdir(path) == 0 || errno == ENOENT || errno == ENOTEMPTY || errno == EEXIST else {
+    // A mount point stays.
+    guard rmdir(path) == 0 || [ENOENT, ENOTEMPTY, EEXIST, EBUSY].contains(errno) else {
       throw systemFailure("removing the empty folder \(path)")
     }
   }
