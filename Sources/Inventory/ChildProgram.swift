@@ -20,6 +20,7 @@ struct ChildProgram: Sendable {
   let outputLimit: Int
 
   private static let errorLimit = 1 << 16
+  private static let attempts = 10
 
   /// Runs it on a thread of its own, as waiting for it would hold a thread that tasks share.
   func run() async -> Outcome {
@@ -103,7 +104,13 @@ struct ChildProgram: Sendable {
       variables.append(variable)
       next = next.advanced(by: 1)
     }
-    let code = posix_spawnp(&process, name, &actions, &attributes, words + [nil], variables + [nil])
+    var code: Int32 = 0
+    for _ in 0..<Self.attempts {
+      code = posix_spawnp(&process, name, &actions, &attributes, words + [nil], variables + [nil])
+      // Whoever has just written the program's file, or a child begun at that moment, still has it open.
+      guard code == ETXTBSY else { break }
+      usleep(20_000)
+    }
     return code == 0 ? .success(process) : .failure(SpawnFailure(code: code))
   }
 

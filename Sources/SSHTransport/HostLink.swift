@@ -29,6 +29,8 @@ actor HostLink {
   private var waiting: [CheckedContinuation<Void, Never>] = []
   private var idleTimer: LoopTimer?
   private var idleLanes: Set<ObjectIdentifier> = []
+  /// Lanes that were handed out since the last look for idle ones: whoever got one may not have begun with it yet.
+  private var handedOut: Set<ObjectIdentifier> = []
   private var isClosed = false
   /// Connections that are about to be used for an open, or are at it, and since when.
   private var claims: [ObjectIdentifier: ContinuousClock.Instant] = [:]
@@ -48,13 +50,15 @@ actor HostLink {
   /// A connection that is alive; opened where there is none.
   func connection() async throws(SSHError) -> SSHConnection {
     await dropDead()
-    if let first = lanes.first { return first }
-    return try await newLane()
+    let lane = if let first = lanes.first { first } else { try await newLane() }
+    handedOut.insert(ObjectIdentifier(lane))
+    return lane
   }
 
   /// A connection on which no open is under way that could hold up the next one.
   func freeConnection() async throws(SSHError) -> SSHConnection {
     let lane = try await claimedLane()
+    handedOut.insert(ObjectIdentifier(lane))
     release(lane)
     return lane
   }
@@ -242,14 +246,18 @@ actor HostLink {
     idleTimer = nil
     var idle: Set<ObjectIdentifier> = []
     for lane in lanes where await !lane.isUsed {
-      if idleLanes.contains(ObjectIdentifier(lane)) {
+      let name = ObjectIdentifier(lane)
+      // Looked at after the wait, in which it may have been handed out.
+      guard !handedOut.contains(name), claims[name] == nil else { continue }
+      if idleLanes.contains(name) {
         lanes.removeAll { $0 === lane }
         await lane.close()
       } else {
-        idle.insert(ObjectIdentifier(lane))
+        idle.insert(name)
       }
     }
     idleLanes = idle
+    handedOut = []
     if !lanes.isEmpty { watchIdleness() }
   }
 }
