@@ -11,9 +11,8 @@ setup:
 build:
 	swift build -c release --static-swift-stdlib -Xlinker -s
 
-# Hundreds of tests that begin at once starve one another of the time that their deadlines give them.
 test: setup lint
-	SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=8 swift test
+	swift test
 	$(MAKE) build
 	.build/release/simulate --seeds 2000
 	.build/release/simulate --seeds 1000 --all-bugs
