@@ -56,7 +56,7 @@ struct AgentControlTests {
 }
 
 /// A host whose agent's unit goes through states, one with each look.
-final class Steered: Doors, HostChannel, CertificateLook, Sendable {
+final class Steered: Doors, PretendChannel, CertificateLook, Sendable {
   private struct Contents {
     var states: [UnitStatus]
     var answersClients = true
@@ -129,20 +129,6 @@ final class Steered: Doors, HostChannel, CertificateLook, Sendable {
     default: throw DoorError(.garbled, "not asked for here")
     }
   }
-
-  func stage(
-    _ release: IdentifiedRelease, from path: String, key: LeaseKey, progressWithin: Duration
-  ) async throws(DoorError) -> HostReply { throw DoorError(.garbled, "not asked for here") }
-
-  func insideRoute(host: String, port: Int) async throws(DoorError) -> ProbeRoute {
-    .direct(address: host, port: port)
-  }
-
-  func outsideRoute(port: Int) async throws(DoorError) -> ProbeRoute {
-    .direct(address: "192.0.2.7", port: port)
-  }
-
-  func close() async {}
 }
 
 extension AgentStatus {

@@ -66,7 +66,7 @@ struct AgentRemovalTests {
 }
 
 /// A host that answers by a list, and afterwards can't be reached.
-final class Removed: Doors, HostChannel, CertificateLook, Sendable {
+final class Removed: Doors, PretendChannel, CertificateLook, Sendable {
   enum Answer: Sendable {
     case reply(HostReply)
     case lost
@@ -101,18 +101,4 @@ final class Removed: Doors, HostChannel, CertificateLook, Sendable {
     case nil: throw DoorError(.unreachable, "nobody is there")
     }
   }
-
-  func stage(
-    _ release: IdentifiedRelease, from path: String, key: LeaseKey, progressWithin: Duration
-  ) async throws(DoorError) -> HostReply { throw DoorError(.garbled, "not asked for here") }
-
-  func insideRoute(host: String, port: Int) async throws(DoorError) -> ProbeRoute {
-    .direct(address: host, port: port)
-  }
-
-  func outsideRoute(port: Int) async throws(DoorError) -> ProbeRoute {
-    .direct(address: "192.0.2.7", port: port)
-  }
-
-  func close() async {}
 }

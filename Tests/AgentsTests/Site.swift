@@ -8,7 +8,7 @@ import RolloutModel
 import Synchronization
 
 /// An authority, and a host with an agent, as far as a push sees them.
-final class Site: Doors, HostChannel, CertificateLook, Prober, Sendable {
+final class Site: Doors, PretendChannel, CertificateLook, Prober, Sendable {
   private struct Contents {
     var asked: [String] = []
     var served: [UInt8] = [1]
@@ -141,20 +141,6 @@ final class Site: Doors, HostChannel, CertificateLook, Prober, Sendable {
     if isLost { throw DoorError(.lost, "the connection was lost") }
     return reply
   }
-
-  func stage(
-    _ release: IdentifiedRelease, from path: String, key: LeaseKey, progressWithin: Duration
-  ) async throws(DoorError) -> HostReply { throw DoorError(.garbled, "not asked for here") }
-
-  func insideRoute(host: String, port: Int) async throws(DoorError) -> ProbeRoute {
-    .direct(address: host, port: port)
-  }
-
-  func outsideRoute(port: Int) async throws(DoorError) -> ProbeRoute {
-    .direct(address: "192.0.2.7", port: port)
-  }
-
-  func close() async {}
 }
 
 /// A clock that runs as fast as it is asked to wait.

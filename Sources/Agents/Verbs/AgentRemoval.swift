@@ -115,8 +115,8 @@ public struct AgentRemoval: Sendable {
       case .success, .failure: break
       }
       guard hasBegun else { break }
-      // Broken off, it looks once more at once.
-      try? await time.sleep(Self.pause)
+      // Broken off, it has seen what it has seen.
+      do { try await time.sleep(Self.pause) } catch { break }
     } while time.now < end
     throw Obstacle(
       text:
